@@ -1,0 +1,253 @@
+/*
+ * The kernels of LexVLA: one C interface for the plain reference, the CPU and CUDA.
+ *
+ * What is computed: X[p] are the tokens of a picture (or the one token of a text), Z[v] the codes of the words.
+ *
+ *     score[v]      = max over p of X[p] . Z[v]              project_max
+ *     activation[v] = elu1p(score[v]) / l2-norm              activate_normalize
+ *     kept          = the words above a threshold, or the k strongest, as CSR
+ *
+ *     elu1p(x) = x + 1 for x >= 0, exp(x) for x < 0          (computed as exp, never as elu + 1, which cancels)
+ *
+ * The score tensor of size images * tokens * words is never stored by the fast paths.
+ *
+ * Rules that hold for every function
+ * ----------------------------------
+ * Layout     All arrays are dense, row-major, without padding: element (i, j) of [n, m] is at i * m + j. The last
+ *            index named is the fastest. Strided input is the caller's to copy.
+ * Types      `type` names the element type of tokens and codebook. Everything else has the type in its prototype;
+ *            scores, activations and gradients are always float32, accumulated in at least float32.
+ *            A bfloat16 is passed as its 16 bits.
+ * Alignment  Natural alignment of the element (float32: 4 bytes, bfloat16: 2) suffices. More is never assumed.
+ * Aliasing   An output overlaps no input and no other output, unless its description says otherwise.
+ * Outputs    Every element of every output is written, also for empty sums; no output is read before it is written
+ *            (except by the functions that say they add).
+ * Sizes      A size of 0 is valid unless its description says otherwise: the outputs that remain are written. A
+ *            negative size is an error. Pointers of arrays with no elements may be NULL.
+ * NaN, inf   NaN in an input reaches every output that depends on it. Infinities follow IEEE 754.
+ * Device     `exec` says where: host pointers for LEXVLA_CPU, device pointers of that device for CUDA.
+ * Results    On the CPU bitwise the same for any number of threads. Different instruction sets may differ by rounding.
+ * Errors     0 (LEXVLA_OK) or one of lexvla_status; then lexvla_last_error() of the same thread says what, where and
+ *            which limit, and the outputs are undefined. No exception crosses this interface.
+ * Threads    Every function may be called from several threads at once on different outputs.
+ *
+ * The reference (lexvla/reference.h) has the same signatures under lexvla_reference_*, accumulates in double and is
+ * the specification: the tests compare every implementation with it.
+ */
+#ifndef LEXVLA_KERNELS_H
+#define LEXVLA_KERNELS_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define LEXVLA_API __declspec(dllexport)
+#else
+#define LEXVLA_API __attribute__((visibility("default")))
+#endif
+
+/** What a function returns. */
+typedef enum lexvla_status {
+  LEXVLA_OK = 0,
+  /** A size, pointer, type or option is not valid; the message says which. */
+  LEXVLA_INVALID_ARGUMENT = 1,
+  /** The result does not fit the capacity the caller gave, or the 32-bit offsets of CSR. */
+  LEXVLA_CAPACITY = 2,
+  /** Memory for temporary use could not be had. */
+  LEXVLA_OUT_OF_MEMORY = 3,
+  /** The device, or this operation on it, is not in this build or not in this machine. */
+  LEXVLA_UNSUPPORTED = 4,
+  /** The CUDA runtime reported an error; the message carries its text. */
+  LEXVLA_CUDA_ERROR = 5
+} lexvla_status;
+
+/** Element type of tokens and codebook. */
+typedef enum lexvla_type {
+  LEXVLA_FLOAT32 = 0,
+  LEXVLA_BFLOAT16 = 1
+} lexvla_type;
+
+/** lexvla_exec.device for the host; a CUDA device is its ordinal, 0 or more. */
+#define LEXVLA_CPU (-1)
+
+/** Where and with what an operation runs. */
+typedef struct lexvla_exec {
+  /** LEXVLA_CPU, or the ordinal of a CUDA device. */
+  int32_t device;
+  /** CPU: threads to use, the caller's included; 0 = one per core this process may run on. CUDA: ignored. */
+  int32_t threads;
+  /** CUDA: the cudaStream_t to run on, NULL for the default stream; the call returns before the work is done. CPU: ignored. */
+  void *stream;
+} lexvla_exec;
+
+/** The norm by which a row is divided is at least this (the eps of torch's normalize). */
+#define LEXVLA_NORM_EPS 1e-12f
+
+/** Version of this interface as major * 10000 + minor * 100 + patch. */
+LEXVLA_API int32_t lexvla_version(void);
+
+/** What went wrong in this thread's last failing call: what, where, limit. Empty if none failed. Valid until the next failing call of this thread. */
+LEXVLA_API const char *lexvla_last_error(void);
+
+/**
+ * The instruction set the CPU kernels run with: "portable", "avx2" or "avx512". The best that the machine has, or less
+ * where the environment variable LEXVLA_MAX_ISA names a lesser one (read once, at the first call of any function).
+ */
+LEXVLA_API const char *lexvla_active_isa(void);
+
+/** 1 if CUDA kernels are in this build, else 0. Says nothing about the machine. */
+LEXVLA_API int32_t lexvla_has_cuda(void);
+
+/**
+ * Projects tokens on the codebook and keeps, for every word, the best score over the tokens of an image (SPEC: the raw
+ * score before elu1p, which is monotone and so may follow the maximum).
+ *
+ *     scores[b, v]  = max over p with mask[b, p] != 0 of  sum_k tokens[b, p, k] * codebook[v, k]
+ *     winners[b, v] = the p that attains it
+ *
+ * Ties: the lowest p. NaN: if any unmasked score of (b, v) is NaN, scores is NaN and winners the lowest such p.
+ * No token (count 0, or all masked): scores = -inf, winners = -1. width 0: every score is 0.
+ *
+ * @param exec     where to run; not NULL
+ * @param type     of tokens and codebook
+ * @param tokens   [images, count, width]
+ * @param mask     [images, count] of 0 or not 0, or NULL: no token is masked
+ * @param codebook [words, width]
+ * @param scores   out, [images, words]
+ * @param winners  out, [images, words], or NULL: not wanted
+ */
+LEXVLA_API int32_t lexvla_project_max_forward(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask,
+    const void *codebook, int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners);
+
+/**
+ * Gradients of project_max_forward. Only the winning token of each (image, word) has a gradient:
+ *
+ *     grad_tokens[b, winners[b, v], :] += grad_scores[b, v] * codebook[v, :]
+ *     grad_codebook[v, :]              += grad_scores[b, v] * tokens[b, winners[b, v], :]
+ *
+ * Deterministic: each element is summed in one order (words ascending, images ascending), by one owner.
+ * A winner of -1 contributes nothing. A winner outside [-1, count) is LEXVLA_INVALID_ARGUMENT.
+ *
+ * @param grad_scores   [images, words]
+ * @param winners       [images, words], as the forward wrote them
+ * @param tokens        [images, count, width], as in the forward
+ * @param codebook      [words, width], as in the forward
+ * @param grad_tokens   out, [images, count, width], overwritten; or NULL: not wanted
+ * @param grad_codebook out, [words, width], or NULL: not wanted
+ * @param add_codebook  0: grad_codebook is overwritten; not 0: added to (gradients of several micro-batches)
+ */
+LEXVLA_API int32_t lexvla_project_max_backward(const lexvla_exec *exec, int32_t type, const float *grad_scores, const int32_t *winners,
+    const void *tokens, const void *codebook, int64_t images, int64_t count, int64_t width, int64_t words, float *grad_tokens,
+    float *grad_codebook, int32_t add_codebook);
+
+/**
+ * elu1p and l2-normalisation of each row.
+ *
+ *     a[b, v] = elu1p(scores[b, v]),   norms[b] = sqrt(sum_v a[b, v]^2),   activations[b, v] = a[b, v] / max(norms[b], LEXVLA_NORM_EPS)
+ *
+ * The sum is in double. A row whose every a underflows to 0 (or of scores -inf) gives a row of 0 and norm 0. A NaN
+ * score makes the norm and the whole row NaN; a score of +inf makes that entry NaN and the others 0.
+ *
+ * @param scores      [rows, words]
+ * @param activations out, [rows, words]; may be scores itself
+ * @param norms       out, [rows]
+ */
+LEXVLA_API int32_t lexvla_activate_normalize_forward(const lexvla_exec *exec, const float *scores, int64_t rows, int64_t words,
+    float *activations, float *norms);
+
+/**
+ * Gradient of activate_normalize_forward.
+ *
+ *     n = max(norms[b], LEXVLA_NORM_EPS),  s = elu1p(scores[b]) / n,  h = grad_activations[b]
+ *     da = (h - s * (h . s)) / n   if norms[b] > LEXVLA_NORM_EPS,   else h / n     (the norm is then a constant)
+ *     grad_scores[b, v] = da[v] * (1 if scores[b, v] >= 0 else exp(scores[b, v]))
+ *
+ * The dot product is in double. Where exp underflows to 0 the gradient is 0, never NaN.
+ *
+ * @param grad_activations [rows, words]
+ * @param scores           [rows, words], as given to the forward
+ * @param norms            [rows], as the forward wrote them
+ * @param grad_scores      out, [rows, words]; may be grad_activations itself
+ */
+LEXVLA_API int32_t lexvla_activate_normalize_backward(const lexvla_exec *exec, const float *grad_activations, const float *scores,
+    const float *norms, int64_t rows, int64_t words, float *grad_scores);
+
+/**
+ * The lexical representation of every token by itself, not pooled: elu1p and l2-normalisation of tokens . codebook^T.
+ *
+ * @param tokens      [count, width]
+ * @param codebook    [words, width]
+ * @param activations out, [count, words]
+ * @param norms       out, [count]
+ */
+LEXVLA_API int32_t lexvla_token_activations(const lexvla_exec *exec, int32_t type, const void *tokens, const void *codebook,
+    int64_t count, int64_t width, int64_t words, float *activations, float *norms);
+
+/**
+ * Keeps the entries of each row that reach a threshold, as CSR: row b is ids[offsets[b] .. offsets[b + 1]) with its
+ * weights, ids ascending. An entry is kept iff it is not 0 and not below the threshold: equality is kept, NaN is kept
+ * (so that it is seen), 0 is never kept.
+ *
+ * Called with ids and weights NULL it only counts: offsets[rows] is then the capacity to come back with.
+ *
+ * @param values    [rows, words]
+ * @param threshold not NaN
+ * @param capacity  entries that ids and weights can hold; less than needed is LEXVLA_CAPACITY with offsets written
+ * @param offsets   out, [rows + 1]; more than 2^31 - 1 entries is LEXVLA_CAPACITY
+ * @param ids       out, [capacity], or NULL
+ * @param weights   out, [capacity], NULL iff ids is
+ */
+LEXVLA_API int32_t lexvla_sparsify_threshold(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, float threshold,
+    int64_t capacity, int32_t *offsets, int32_t *ids, float *weights);
+
+/**
+ * Keeps the k largest entries of each row, as CSR with ids ascending. Ties: the lowest id. NaN counts as larger than
+ * every number. 0 and negative entries are never kept, so a row may have fewer than k.
+ *
+ * @param values   [rows, words]
+ * @param k        0 or more; more than words keeps all that are positive
+ * @param capacity entries that ids and weights can hold, as in lexvla_sparsify_threshold; rows * min(k, words) always suffices
+ */
+LEXVLA_API int32_t lexvla_sparsify_top_k(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, int64_t k,
+    int64_t capacity, int32_t *offsets, int32_t *ids, float *weights);
+
+/**
+ * All dot products of the rows of two CSR matrices: products[i, j] = sum over the words in both of a and b.
+ * Accumulated in at least float32; 0 where no word is shared.
+ *
+ * The ids of a row must be strictly ascending and in [0, words), offsets ascending and not negative (they need not start
+ * at 0: a slice keeps its parent's); otherwise LEXVLA_INVALID_ARGUMENT names the row.
+ *
+ * @param a_offsets [a_rows + 1], indexes a_ids and a_weights
+ * @param b_offsets [b_rows + 1], indexes b_ids and b_weights
+ * @param words     size of the vocabulary
+ * @param products  out, [a_rows, b_rows]
+ */
+LEXVLA_API int32_t lexvla_csr_dot(const lexvla_exec *exec, const int32_t *a_offsets, const int32_t *a_ids, const float *a_weights,
+    int64_t a_rows, const int32_t *b_offsets, const int32_t *b_ids, const float *b_weights, int64_t b_rows, int64_t words,
+    float *products);
+
+/**
+ * The k rows of a CSR matrix with the largest dot product with one sparse query; exact.
+ * Only rows with a product above 0 (or NaN, which ranks first) are hits. Order: product descending, then row ascending.
+ *
+ * @param query_ids     [query_size], strictly ascending, in [0, words)
+ * @param query_weights [query_size]
+ * @param offsets       [rows + 1], with ids and weights as in lexvla_csr_dot
+ * @param k             0 or more
+ * @param hit_rows      out, [k]; entries from hits[0] on are -1
+ * @param hit_scores    out, [k]; entries from hits[0] on are 0
+ * @param hits          out, [1]: how many of the k there are
+ */
+LEXVLA_API int32_t lexvla_csr_top_k(const lexvla_exec *exec, const int32_t *query_ids, const float *query_weights, int64_t query_size,
+    const int32_t *offsets, const int32_t *ids, const float *weights, int64_t rows, int64_t words, int64_t k, int32_t *hit_rows,
+    float *hit_scores, int64_t *hits);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

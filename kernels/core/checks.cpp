@@ -1,0 +1,227 @@
+#include "checks.h"
+
+#include <cinttypes>
+#include <cstdio>
+#include <initializer_list>
+
+#include "failure.h"
+
+namespace lexvla::checks {
+namespace {
+
+void executor(const lexvla_exec *exec) {
+  if (exec == nullptr) fail(LEXVLA_INVALID_ARGUMENT, "exec is NULL: pass a lexvla_exec, {LEXVLA_CPU, 0, NULL} for the host");
+  if (exec->device < LEXVLA_CPU) {
+    fail(LEXVLA_INVALID_ARGUMENT, "exec.device is %" PRId32 ": LEXVLA_CPU (-1) or the ordinal of a CUDA device", exec->device);
+  }
+  if (exec->threads < 0) {
+    fail(LEXVLA_INVALID_ARGUMENT, "exec.threads is %" PRId32 ", at least 0: 0 uses every core", exec->threads);
+  }
+  if (exec->device >= 0 && lexvla_has_cuda() == 0) {
+    fail(LEXVLA_UNSUPPORTED, "exec.device is %" PRId32 " but this build has no CUDA kernels: build with LEXVLA_CUDA=ON (Maven: -Pcuda)",
+        exec->device);
+  }
+}
+
+int64_t element_bytes(int32_t type) {
+  if (type == LEXVLA_FLOAT32) return 4;
+  if (type == LEXVLA_BFLOAT16) return 2;
+  fail(LEXVLA_INVALID_ARGUMENT, "type is %" PRId32 ": LEXVLA_FLOAT32 (0) or LEXVLA_BFLOAT16 (1)", type);
+}
+
+void size(const char *name, int64_t value, int64_t limit = INT64_MAX) {
+  if (value < 0) fail(LEXVLA_INVALID_ARGUMENT, "%s is %" PRId64 ", at least 0", name, value);
+  if (value > limit) fail(LEXVLA_INVALID_ARGUMENT, "%s is %" PRId64 ", limit %" PRId64 ": indexes are 32 bits", name, value, limit);
+}
+
+/** An array that must be there unless it has no elements, and whose bytes must be countable. */
+void array(const char *name, const void *pointer, std::initializer_list<int64_t> shape, int64_t bytes) {
+  int64_t total = bytes;
+  for (const int64_t extent : shape) {
+    if (extent == 0) return;
+  }
+  for (const int64_t extent : shape) {
+    if (total > INT64_MAX / extent) {
+      fail(LEXVLA_INVALID_ARGUMENT, "%s has more than 2^63 bytes (last extent %" PRId64 ")", name, extent);
+    }
+    total *= extent;
+  }
+  if (pointer == nullptr) fail(LEXVLA_INVALID_ARGUMENT, "%s is NULL, but has %" PRId64 " elements", name, total / bytes);
+  if (reinterpret_cast<uintptr_t>(pointer) % static_cast<uintptr_t>(bytes) != 0) {
+    fail(LEXVLA_INVALID_ARGUMENT, "%s is at %p, not a multiple of its element's %" PRId64 " bytes", name, pointer, bytes);
+  }
+}
+
+void optional_array(const char *name, const void *pointer, std::initializer_list<int64_t> shape, int64_t bytes) {
+  if (pointer != nullptr) array(name, pointer, shape, bytes);
+}
+
+/** The ids of one sparse row: ascending, within the vocabulary. `row` < 0 names the query instead. */
+void ids_ascend(const char *name, int64_t row, const int32_t *ids, int64_t entries, int64_t words) {
+  // One branch per row, not per entry: this loop has to keep up with memory.
+  int32_t wrong = entries > 0 && (ids[0] < 0 || ids[entries - 1] >= words);
+  for (int64_t i = 1; i < entries; ++i) wrong |= ids[i] <= ids[i - 1];
+  if (wrong == 0) return;
+  char where[32] = "";
+  if (row >= 0) std::snprintf(where, sizeof where, "row %" PRId64 ": ", row);
+  for (int64_t i = 0; i < entries; ++i) {
+    if (ids[i] < 0 || ids[i] >= words) {
+      fail(LEXVLA_INVALID_ARGUMENT, "%s: %sid %" PRId32 " at entry %" PRId64 ", limit %" PRId64 " words", name, where, ids[i], i, words);
+    }
+    if (i > 0 && ids[i] <= ids[i - 1]) {
+      fail(LEXVLA_INVALID_ARGUMENT, "%s: %sid %" PRId32 " follows %" PRId32 " at entry %" PRId64 ": sort the ids and merge equal ones",
+          name, where, ids[i], ids[i - 1], i);
+    }
+  }
+}
+
+void csr(const lexvla_exec *exec, const char *name, const int32_t *offsets, const int32_t *ids, const float *weights, int64_t rows,
+    int64_t words) {
+  if (rows == 0) return;
+  array(name, offsets, {rows + 1}, 4);
+  if (exec->device != LEXVLA_CPU) return;
+  for (int64_t row = 0; row < rows; ++row) {
+    const int32_t begin = offsets[row], end = offsets[row + 1];
+    if (begin < 0 || end < begin) {
+      fail(LEXVLA_INVALID_ARGUMENT, "%s: row %" PRId64 " is from %" PRId32 " to %" PRId32 ": offsets must not be negative nor descend",
+          name, row, begin, end);
+    }
+    if (begin == end) continue;
+    if (ids == nullptr || weights == nullptr) {
+      fail(LEXVLA_INVALID_ARGUMENT, "%s: row %" PRId64 " has entries, but ids or weights is NULL", name, row);
+    }
+    ids_ascend(name, row, ids + begin, end - begin, words);
+  }
+}
+
+void sparsify(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, int64_t capacity, const int32_t *offsets,
+    const int32_t *ids, const float *weights) {
+  executor(exec);
+  size("rows", rows);
+  size("words", words, INT32_MAX);
+  size("capacity", capacity);
+  array("values", values, {rows, words}, 4);
+  if (rows == INT64_MAX) fail(LEXVLA_INVALID_ARGUMENT, "rows is %" PRId64 ": offsets cannot be counted", rows);
+  array("offsets", offsets, {rows + 1}, 4);
+  if ((ids == nullptr) != (weights == nullptr) && capacity > 0) {
+    fail(LEXVLA_INVALID_ARGUMENT, "%s is NULL but %s is not: pass both, or neither to count only", ids == nullptr ? "ids" : "weights",
+        ids == nullptr ? "weights" : "ids");
+  }
+}
+
+}  // namespace
+
+void project_max_forward(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask, const void *codebook,
+    int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners) {
+  executor(exec);
+  const int64_t bytes = element_bytes(type);
+  size("images", images);
+  size("count", count, INT32_MAX);
+  size("width", width);
+  size("words", words, INT32_MAX);
+  array("tokens", tokens, {images, count, width}, bytes);
+  optional_array("mask", mask, {images, count}, 1);
+  array("codebook", codebook, {words, width}, bytes);
+  array("scores", scores, {images, words}, 4);
+  optional_array("winners", winners, {images, words}, 4);
+}
+
+void project_max_backward(const lexvla_exec *exec, int32_t type, const float *grad_scores, const int32_t *winners, const void *tokens,
+    const void *codebook, int64_t images, int64_t count, int64_t width, int64_t words, float *grad_tokens, float *grad_codebook,
+    int32_t) {
+  executor(exec);
+  const int64_t bytes = element_bytes(type);
+  size("images", images);
+  size("count", count, INT32_MAX);
+  size("width", width);
+  size("words", words, INT32_MAX);
+  array("grad_scores", grad_scores, {images, words}, 4);
+  array("winners", winners, {images, words}, 4);
+  array("tokens", tokens, {images, count, width}, bytes);
+  array("codebook", codebook, {words, width}, bytes);
+  optional_array("grad_tokens", grad_tokens, {images, count, width}, 4);
+  optional_array("grad_codebook", grad_codebook, {words, width}, 4);
+  if (exec->device != LEXVLA_CPU) return;
+  for (int64_t i = 0; i < images * words; ++i) {
+    if (winners[i] < -1 || winners[i] >= count) {
+      fail(LEXVLA_INVALID_ARGUMENT, "winners[%" PRId64 ", %" PRId64 "] is %" PRId32 ", limit %" PRId64 " tokens: pass what the forward wrote",
+          i / words, i % words, winners[i], count);
+    }
+  }
+}
+
+void activate_normalize_forward(
+    const lexvla_exec *exec, const float *scores, int64_t rows, int64_t words, float *activations, float *norms) {
+  executor(exec);
+  size("rows", rows);
+  size("words", words);
+  array("scores", scores, {rows, words}, 4);
+  array("activations", activations, {rows, words}, 4);
+  array("norms", norms, {rows}, 4);
+}
+
+void activate_normalize_backward(const lexvla_exec *exec, const float *grad_activations, const float *scores, const float *norms,
+    int64_t rows, int64_t words, float *grad_scores) {
+  executor(exec);
+  size("rows", rows);
+  size("words", words);
+  array("grad_activations", grad_activations, {rows, words}, 4);
+  array("scores", scores, {rows, words}, 4);
+  array("norms", norms, {rows}, 4);
+  array("grad_scores", grad_scores, {rows, words}, 4);
+}
+
+void token_activations(const lexvla_exec *exec, int32_t type, const void *tokens, const void *codebook, int64_t count, int64_t width,
+    int64_t words, float *activations, float *norms) {
+  executor(exec);
+  const int64_t bytes = element_bytes(type);
+  size("count", count);
+  size("width", width);
+  size("words", words, INT32_MAX);
+  array("tokens", tokens, {count, width}, bytes);
+  array("codebook", codebook, {words, width}, bytes);
+  array("activations", activations, {count, words}, 4);
+  array("norms", norms, {count}, 4);
+}
+
+void sparsify_threshold(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, float threshold, int64_t capacity,
+    int32_t *offsets, int32_t *ids, float *weights) {
+  sparsify(exec, values, rows, words, capacity, offsets, ids, weights);
+  if (threshold != threshold) fail(LEXVLA_INVALID_ARGUMENT, "threshold is NaN: pass a number, -inf keeps all but 0");
+}
+
+void sparsify_top_k(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, int64_t k, int64_t capacity,
+    int32_t *offsets, int32_t *ids, float *weights) {
+  sparsify(exec, values, rows, words, capacity, offsets, ids, weights);
+  size("k", k);
+}
+
+void csr_dot(const lexvla_exec *exec, const int32_t *a_offsets, const int32_t *a_ids, const float *a_weights, int64_t a_rows,
+    const int32_t *b_offsets, const int32_t *b_ids, const float *b_weights, int64_t b_rows, int64_t words, float *products) {
+  executor(exec);
+  size("a_rows", a_rows, INT32_MAX);
+  size("b_rows", b_rows, INT32_MAX);
+  size("words", words, INT32_MAX);
+  csr(exec, "a", a_offsets, a_ids, a_weights, a_rows, words);
+  csr(exec, "b", b_offsets, b_ids, b_weights, b_rows, words);
+  array("products", products, {a_rows, b_rows}, 4);
+}
+
+void csr_top_k(const lexvla_exec *exec, const int32_t *query_ids, const float *query_weights, int64_t query_size,
+    const int32_t *offsets, const int32_t *ids, const float *weights, int64_t rows, int64_t words, int64_t k, int32_t *hit_rows,
+    float *hit_scores, int64_t *hits) {
+  executor(exec);
+  size("query_size", query_size, INT32_MAX);
+  size("rows", rows, INT32_MAX);
+  size("words", words, INT32_MAX);
+  size("k", k);
+  array("query_ids", query_ids, {query_size}, 4);
+  array("query_weights", query_weights, {query_size}, 4);
+  if (exec->device == LEXVLA_CPU) ids_ascend("query", -1, query_ids, query_size, words);
+  csr(exec, "rows", offsets, ids, weights, rows, words);
+  array("hit_rows", hit_rows, {k}, 4);
+  array("hit_scores", hit_scores, {k}, 4);
+  array("hits", hits, {1}, 8);
+}
+
+}  // namespace lexvla::checks

@@ -1,0 +1,63 @@
+#include <vector>
+
+#include "elements.h"
+
+namespace lexvla::reference {
+
+void project_max_forward(const lexvla_exec *, int32_t type, const void *tokens, const uint8_t *mask, const void *codebook,
+    int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners) {
+  for (int64_t b = 0; b < images; ++b) {
+    for (int64_t v = 0; v < words; ++v) {
+      double best = -INFINITY;
+      int32_t winner = -1;
+      for (int64_t p = 0; p < count; ++p) {
+        if (mask != nullptr && mask[b * count + p] == 0) continue;
+        double score = 0;
+        for (int64_t k = 0; k < width; ++k) {
+          score += element(tokens, type, (b * count + p) * width + k) * element(codebook, type, v * width + k);
+        }
+        // The first unmasked token always takes the place, so that a score of -inf has a winner too.
+        if (winner < 0 || score > best || (std::isnan(score) && !std::isnan(best))) {
+          best = score;
+          winner = static_cast<int32_t>(p);
+        }
+      }
+      scores[b * words + v] = static_cast<float>(best);
+      if (winners != nullptr) winners[b * words + v] = winner;
+    }
+  }
+}
+
+void project_max_backward(const lexvla_exec *, int32_t type, const float *grad_scores, const int32_t *winners, const void *tokens,
+    const void *codebook, int64_t images, int64_t count, int64_t width, int64_t words, float *grad_tokens, float *grad_codebook,
+    int32_t add_codebook) {
+  if (grad_tokens != nullptr) {
+    std::vector<double> sum(count * width);
+    for (int64_t b = 0; b < images; ++b) {
+      sum.assign(sum.size(), 0.0);
+      for (int64_t v = 0; v < words; ++v) {
+        const int64_t p = winners[b * words + v];
+        if (p < 0) continue;
+        for (int64_t k = 0; k < width; ++k) {
+          sum[p * width + k] += double{grad_scores[b * words + v]} * element(codebook, type, v * width + k);
+        }
+      }
+      for (int64_t i = 0; i < count * width; ++i) grad_tokens[b * count * width + i] = static_cast<float>(sum[i]);
+    }
+  }
+  if (grad_codebook != nullptr) {
+    for (int64_t v = 0; v < words; ++v) {
+      for (int64_t k = 0; k < width; ++k) {
+        double sum = add_codebook != 0 ? grad_codebook[v * width + k] : 0.0;
+        for (int64_t b = 0; b < images; ++b) {
+          const int64_t p = winners[b * words + v];
+          if (p < 0) continue;
+          sum += double{grad_scores[b * words + v]} * element(tokens, type, (b * count + p) * width + k);
+        }
+        grad_codebook[v * width + k] = static_cast<float>(sum);
+      }
+    }
+  }
+}
+
+}  // namespace lexvla::reference

@@ -102,6 +102,13 @@ public final class DenseView {
         return elements * type.bytes();
     }
 
+    /** Whether two arrays share a byte. */
+    boolean overlaps(DenseView other) {
+        return device.equals(other.device)
+                && address < other.address + other.bytes()
+                && other.address < address + bytes();
+    }
+
     /** Type, shape and device, such as {@code FLOAT32[2, 257, 768] on cpu}. */
     @Override
     public String toString() {

@@ -1,0 +1,94 @@
+package org.lexvla.lexical;
+
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.javacpp.LongPointer;
+import org.lexvla.kernels.global.kernels;
+import org.lexvla.lexical.NativeCall.Address;
+
+/** The kernels on CSR matrices in host memory, by raw address. Callers have checked sizes and keep the memory open. */
+final class SparseKernels {
+    private SparseKernels() {}
+
+    /**
+     * Rows of a CSR matrix.
+     *
+     * @param offsets address of rows + 1 int32; need not start at 0
+     * @param ids     address of the int32 that the offsets count in; 0 if there are none
+     * @param weights address of as many float32
+     */
+    record Csr(long offsets, long ids, long weights, long rows) {
+        /** The rows {@code from} to {@code to} of the same matrix. */
+        Csr rows(long from, long to) {
+            return new Csr(offsets + from * Integer.BYTES, ids, weights, to - from);
+        }
+    }
+
+    /** Keeps entries of each row; with ids and weights 0 it only counts, and offsets[rows] is the capacity to come back with. */
+    static void sparsify(DenseView values, Sparsification how, long capacity, Csr out) {
+        FloatPointer v = Address.floats(values);
+        IntPointer offsets = Address.ints(out.offsets());
+        IntPointer ids = Address.ints(out.ids());
+        FloatPointer weights = Address.floats(out.weights());
+        long rows = values.size(0);
+        long words = values.size(1);
+        if (how instanceof Sparsification.TopK top) {
+            cpu(
+                    "sparsify",
+                    exec -> kernels.lexvla_sparsify_top_k(
+                            exec, v, rows, words, top.k(), capacity, offsets, ids, weights));
+        } else {
+            float threshold = how instanceof Sparsification.Threshold given ? given.value() : Float.NEGATIVE_INFINITY;
+            cpu(
+                    "sparsify",
+                    exec -> kernels.lexvla_sparsify_threshold(
+                            exec, v, rows, words, threshold, capacity, offsets, ids, weights));
+        }
+    }
+
+    /** All dot products of rows, into [a.rows, b.rows] float32 at {@code products}. */
+    static void dot(Csr a, Csr b, long words, long products) {
+        cpu(
+                "dot",
+                exec -> kernels.lexvla_csr_dot(
+                        exec,
+                        Address.ints(a.offsets()),
+                        Address.ints(a.ids()),
+                        Address.floats(a.weights()),
+                        a.rows(),
+                        Address.ints(b.offsets()),
+                        Address.ints(b.ids()),
+                        Address.floats(b.weights()),
+                        b.rows(),
+                        words,
+                        Address.floats(products)));
+    }
+
+    /** The k best rows for a query; returns how many there are. Writes k int32 and k float32. */
+    static int topK(
+            long queryIds, long queryWeights, long querySize, Csr matrix, long words, long k, long rows, long scores) {
+        try (LongPointer hits = new LongPointer(1)) {
+            cpu(
+                    "topK",
+                    exec -> kernels.lexvla_csr_top_k(
+                            exec,
+                            Address.ints(queryIds),
+                            Address.floats(queryWeights),
+                            querySize,
+                            Address.ints(matrix.offsets()),
+                            Address.ints(matrix.ids()),
+                            Address.floats(matrix.weights()),
+                            matrix.rows(),
+                            words,
+                            k,
+                            Address.ints(rows),
+                            Address.floats(scores),
+                            hits));
+            return Math.toIntExact(hits.get());
+        }
+    }
+
+    private static void cpu(String operation, NativeCall call) {
+        NativeCall.run(operation, Device.cpu(), Kernels.requestedThreads(), call);
+    }
+}

@@ -1,0 +1,108 @@
+package org.lexvla.model;
+
+import java.util.Arrays;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.DeviceOptional;
+import org.bytedeco.pytorch.LongArrayRef;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorBase;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.lexvla.lexical.Device;
+
+/** Where our words for devices, shapes and element types become those of LibTorch. */
+final class LibTorch {
+    static final Scalar ONE = keep(new Scalar(1.0));
+
+    private LibTorch() {}
+
+    /** LibTorch's device; an error when this build or this machine has no such one. */
+    static org.bytedeco.pytorch.Device device(Device device) {
+        if (device.type() == Device.Type.CPU) {
+            return new org.bytedeco.pytorch.Device(torch.DeviceType.CPU);
+        }
+        int present = torch.cuda_is_available() ? torch.cuda_device_count() : 0;
+        if (device.index() >= present) {
+            throw new IllegalStateException("device cuda:" + device.index() + " asked for, but LibTorch sees " + present
+                    + " CUDA devices: use cpu, or build with -Pcuda on a machine with a driver");
+        }
+        return new org.bytedeco.pytorch.Device(torch.DeviceType.CUDA, (byte) device.index());
+    }
+
+    /** Options for a new tensor on a device. */
+    static TensorOptions options(ScalarType type, Device device) {
+        return new TensorOptions().dtype(new ScalarTypeOptional(type)).device(new DeviceOptional(device(device)));
+    }
+
+    /** A new tensor whose elements are not set. */
+    static Tensor empty(ScalarType type, Device device, long... shape) {
+        return torch.empty(shape, options(type, device), null);
+    }
+
+    /** A CPU tensor of a copy of these numbers. */
+    static Tensor of(float[] values, long... shape) {
+        Tensor tensor = empty(ScalarType.Float, Device.cpu(), shape);
+        tensor.data_ptr_float().put(values);
+        return tensor;
+    }
+
+    /** A CPU int64 tensor of a copy of these numbers. */
+    static Tensor of(long[] values, long... shape) {
+        Tensor tensor = empty(ScalarType.Long, Device.cpu(), shape);
+        tensor.data_ptr_long().put(values);
+        return tensor;
+    }
+
+    /** The elements of any tensor of whole numbers, in row-major order. */
+    static long[] longs(Tensor tensor) {
+        Tensor plain = tensor.cpu().to(ScalarType.Long).contiguous();
+        long[] values = new long[Math.toIntExact(plain.numel())];
+        new LongPointer(plain.data_ptr_long()).get(values);
+        return values;
+    }
+
+    /** The shape as an array. */
+    static long[] shape(TensorBase tensor) {
+        LongArrayRef sizes = tensor.sizes();
+        long[] shape = new long[Math.toIntExact(sizes.size())];
+        for (int i = 0; i < shape.length; i++) {
+            shape[i] = sizes.get(i);
+        }
+        return shape;
+    }
+
+    /** Refuses a tensor that lies on another device than the model. */
+    static void requireDevice(String what, TensorBase tensor, Device device) {
+        org.bytedeco.pytorch.Device at = tensor.device();
+        boolean same = device.type() == Device.Type.CPU ? at.is_cpu() : at.is_cuda() && at.index() == device.index();
+        if (!same) {
+            throw new IllegalArgumentException(
+                    what + " is on " + at.str().getString() + ", the model on " + name(device) + ": move one of them");
+        }
+    }
+
+    /** Refuses a shape; {@code -1} in {@code expected} stands for any size. */
+    static void requireShape(String what, TensorBase tensor, String meaning, long... expected) {
+        long[] shape = shape(tensor);
+        boolean same = shape.length == expected.length;
+        for (int i = 0; same && i < shape.length; i++) {
+            same = expected[i] == -1 || shape[i] == expected[i];
+        }
+        if (!same) {
+            throw new IllegalArgumentException(what + " has shape " + Arrays.toString(shape) + ", expected " + meaning);
+        }
+    }
+
+    static String name(Device device) {
+        return device.type() == Device.Type.CPU ? "cpu" : "cuda:" + device.index();
+    }
+
+    /** Lets a pointer outlive the scope it was made in; whoever calls this closes it. */
+    static <P extends Pointer> P keep(P pointer) {
+        return pointer.retainReference();
+    }
+}

@@ -1,0 +1,342 @@
+package org.lexvla.model;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.bytedeco.pytorch.DoubleOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.lexvla.lexical.Device;
+
+/**
+ * Llama 2 (Touvron et al. 2023), the language backbone, optionally with LoRA. Computes what {@code LlamaForCausalLM} of
+ * transformers 4.38.2 computes from its checkpoints: RMSNorm, half-split rotary positions, multi-head or grouped-query
+ * attention, SwiGLU.
+ *
+ * <p>Every tensor returned belongs to the caller's {@code PointerScope}; the parameters live until {@link #close}.
+ */
+public final class Llama implements AutoCloseable {
+    static final String INPUT = "model.embed_tokens.weight";
+    static final String OUTPUT = "lm_head.weight";
+
+    private final LlamaConfig config;
+    private final Parameters parameters;
+    private final RotaryTable rotary;
+    private final Norm finalNorm;
+    private final List<Block> blocks = new ArrayList<>();
+    private Lora lora;
+
+    private Llama(LlamaConfig config, Parameters parameters) {
+        this.config = config;
+        this.parameters = parameters;
+        this.rotary = new RotaryTable(
+                config.maxPositions(), config.headSize(), config.ropeTheta(), parameters.device(), parameters.type());
+        this.finalNorm = new Norm("model.norm");
+        for (int layer = 0; layer < config.layers(); layer++) {
+            blocks.add(new Block(layer));
+        }
+    }
+
+    /**
+     * Loads a directory in Hugging Face layout: {@code config.json} and safetensors, in one file or in shards.
+     *
+     * @param type element type to compute in; null takes that of the file
+     * @throws IllegalArgumentException if tensors are missing, unknown, or of a shape that is not that of the configuration
+     */
+    public static Llama load(Path directory, Device device, ScalarType type) {
+        LlamaConfig config = LlamaConfig.load(directory);
+        // Old checkpoints store the rotary frequencies; a tied one may store its output matrix all the same.
+        Parameters.Layout layout = new Parameters.Layout(
+                config.shapes(),
+                Set.of(),
+                name -> name.endsWith("rotary_emb.inv_freq") || config.tied() && name.equals(OUTPUT));
+        try (Safetensors file = Safetensors.open(directory)) {
+            return new Llama(config, Parameters.load("Llama", file, layout, device, type));
+        }
+    }
+
+    /** A new float32 model as Llama begins its training: normal weights of deviation 0.02. */
+    public static Llama random(LlamaConfig config, long seed, Device device) {
+        Parameters.Initialization initialization = (name, tensor, random) -> {
+            if (name.endsWith("norm.weight")) {
+                tensor.fill_(LibTorch.ONE);
+            } else {
+                tensor.normal_(0, 0.02, random);
+            }
+        };
+        return new Llama(
+                config, Parameters.random("Llama", config.shapes(), initialization, seed, device, ScalarType.Float));
+    }
+
+    /** The shape of the model. */
+    public LlamaConfig config() {
+        return config;
+    }
+
+    /** Where the model computes. */
+    public Device device() {
+        return parameters.device();
+    }
+
+    /** All parameters by their Hugging Face names, without those of LoRA. */
+    public Map<String, Tensor> parameters() {
+        return parameters.all();
+    }
+
+    /** The output matrix [vocabulary, d], {@code lm_head.weight}; the input matrix if the two are tied. */
+    public Tensor outputMatrix() {
+        return parameters.get(config.tied() ? INPUT : OUTPUT);
+    }
+
+    /** Whether backward passes give the parameters gradients; at first they do not. LoRA's are not concerned. */
+    public void setTrainable(boolean trainable) {
+        parameters.setTrainable(trainable);
+    }
+
+    /**
+     * Adds low-rank updates to the projections of every following pass; null takes them away again. The model does not
+     * own them: whoever made them closes them, after the last pass.
+     *
+     * @throws IllegalArgumentException if they were made for another shape or lie on another device
+     */
+    public void attach(Lora updates) {
+        if (updates != null) {
+            updates.requireFits(config, device());
+        }
+        lora = updates;
+        for (Block block : blocks) {
+            block.attach(updates);
+        }
+    }
+
+    /** The attached LoRA, or null. */
+    public Lora lora() {
+        return lora;
+    }
+
+    /** Writes {@code config.json} and {@code model.safetensors}, which transformers loads as well; without LoRA. */
+    public void save(Path directory) {
+        Map<String, Tensor> tensors = parameters.all();
+        config.save(directory);
+        Safetensors.write(directory.resolve(Safetensors.SINGLE), tensors, Map.of("format", "pt"));
+    }
+
+    /**
+     * Hidden states after the final RMSNorm.
+     *
+     * @param ids [B,T] int64, token ids
+     * @param attentionMask [B,T], nonzero for real tokens, padding on the left or on the right; null if all are real
+     * @return [B,T,d]; rows of padding hold finite numbers without meaning
+     */
+    public Tensor forward(Tensor ids, Tensor attentionMask) {
+        return run(ids, attentionMask, null);
+    }
+
+    /**
+     * The embeddings, then the hidden states after every block, the last one after the final RMSNorm as in transformers:
+     * layers + 1 tensors [B,T,d]. Arguments as for {@link #forward}.
+     */
+    public List<Tensor> hiddenStates(Tensor ids, Tensor attentionMask) {
+        List<Tensor> states = new ArrayList<>();
+        run(ids, attentionMask, states);
+        return states;
+    }
+
+    /** Next-token scores [B,T,vocabulary] of hidden states [B,T,d] that have gone through the final RMSNorm. */
+    public Tensor logits(Tensor hidden) {
+        return torch.linear(hidden, outputMatrix());
+    }
+
+    private Tensor run(Tensor ids, Tensor attentionMask, List<Tensor> states) {
+        parameters.requireOpen();
+        LibTorch.requireDevice("batch of token ids", ids, device());
+        LibTorch.requireShape("batch of token ids", ids, "[batch, tokens]", -1, -1);
+        int batch = Math.toIntExact(ids.size(0));
+        int tokens = Math.toIntExact(ids.size(1));
+        if (attentionMask != null) {
+            LibTorch.requireShape(
+                    "attention mask", attentionMask, Arrays.toString(new int[] {batch, tokens}), batch, tokens);
+        }
+        requireKnown(ids);
+        if (tokens > config.maxPositions()) {
+            throw new IllegalArgumentException("sequences of " + tokens + " tokens, the context is "
+                    + config.maxPositions() + ": shorten the prompt or the caption");
+        }
+        LlamaPadding padding = new LlamaPadding(attentionMask, batch, tokens);
+        Pass pass = padding.rightOnly()
+                ? new Pass(batch, tokens, rotary.plain(tokens), new TensorOptional(), true)
+                : new Pass(
+                        batch,
+                        tokens,
+                        rotary.at(padding.positions(), batch, tokens, device()),
+                        new TensorOptional(padding.visible(device())),
+                        false);
+        // Two dimensions throughout: every projection is one plain matrix product.
+        Tensor x = torch.embedding(parameters.get(INPUT), ids).view((long) batch * tokens, config.hiddenSize());
+        for (int layer = 0; layer < blocks.size(); layer++) {
+            if (states != null) {
+                states.add(x.view(batch, tokens, config.hiddenSize()));
+            }
+            x = blocks.get(layer).forward(x, pass);
+        }
+        Tensor hidden = finalNorm.forward(x).view(batch, tokens, config.hiddenSize());
+        if (states != null) {
+            states.add(hidden);
+        }
+        return hidden;
+    }
+
+    /** An id beyond the table would abort a CUDA context for good, so it is looked at first. */
+    private void requireKnown(Tensor ids) {
+        if (ids.scalar_type().intern() != ScalarType.Long) {
+            throw new IllegalArgumentException("token ids have type " + ids.scalar_type() + ", expected Long (int64)");
+        }
+        if (ids.numel() == 0) {
+            throw new IllegalArgumentException("a batch of token ids without a token: leave it out");
+        }
+        long least = ids.min().item_long();
+        long greatest = ids.max().item_long();
+        if (least < 0 || greatest >= config.vocabularySize()) {
+            throw new IllegalArgumentException(
+                    "token id " + (least < 0 ? least : greatest) + " is not one of the model's "
+                            + config.vocabularySize() + ": the tokenizer belongs to another model");
+        }
+    }
+
+    /** Frees the parameters. */
+    @Override
+    public void close() {
+        parameters.close();
+        rotary.close();
+        blocks.forEach(Block::close);
+        finalNorm.close();
+    }
+
+    /** What all blocks share in one pass. */
+    private record Pass(long batch, long tokens, RotaryTable.Turns turns, TensorOptional visible, boolean causal) {}
+
+    /** Computed in float32, scaled by the weight in the type of the model. */
+    private final class Norm implements AutoCloseable {
+        private final Tensor weight;
+        private final TensorOptional wrapped;
+        private final long[] shape = {config.hiddenSize()};
+        private final DoubleOptional eps = LibTorch.keep(new DoubleOptional(config.rmsNormEps()));
+        private final TensorOptional none = LibTorch.keep(new TensorOptional());
+
+        Norm(String name) {
+            weight = parameters.get(name + ".weight");
+            wrapped = parameters.wrap(weight);
+        }
+
+        Tensor forward(Tensor x) {
+            if (parameters.type() == ScalarType.Float) {
+                return torch.rms_norm(x, shape, wrapped, eps);
+            }
+            Tensor unit = torch.rms_norm(x.to(ScalarType.Float), shape, none, eps);
+            return unit.to(parameters.type()).mul(weight);
+        }
+
+        @Override
+        public void close() {
+            eps.close();
+            none.close();
+        }
+    }
+
+    /** One of the seven matrices, with its update if there is one. */
+    private final class Projection {
+        private final Tensor weight;
+        private Lora.Update update;
+
+        Projection(String name) {
+            weight = parameters.get(name + ".weight");
+        }
+
+        Tensor forward(Tensor x) {
+            Tensor y = torch.linear(x, weight);
+            return update == null ? y : update.addTo(y, x);
+        }
+    }
+
+    /** x += attention(norm x); x += mlp(norm x), on [batch · tokens, d]. */
+    private final class Block implements AutoCloseable {
+        private final int layer;
+        private final Norm attentionNorm;
+        private final Norm mlpNorm;
+        private final Map<LlamaProjection, Projection> projections = new EnumMap<>(LlamaProjection.class);
+        private final DoubleOptional defaultScale = LibTorch.keep(new DoubleOptional());
+
+        Block(int layer) {
+            this.layer = layer;
+            String prefix = "model.layers." + layer + ".";
+            attentionNorm = new Norm(prefix + "input_layernorm");
+            mlpNorm = new Norm(prefix + "post_attention_layernorm");
+            for (LlamaProjection projection : LlamaProjection.values()) {
+                projections.put(projection, new Projection(prefix + projection.path()));
+            }
+        }
+
+        void attach(Lora updates) {
+            projections.forEach(
+                    (projection, matrix) -> matrix.update = updates == null ? null : updates.update(layer, projection));
+        }
+
+        Tensor forward(Tensor x, Pass pass) {
+            Tensor y = x.add(attention(attentionNorm.forward(x), pass));
+            return y.add(mlp(mlpNorm.forward(y)));
+        }
+
+        private Tensor attention(Tensor x, Pass pass) {
+            Tensor query = pass.turns.apply(heads(LlamaProjection.Q_PROJ, x, pass, config.heads()));
+            Tensor key = pass.turns.apply(heads(LlamaProjection.K_PROJ, x, pass, config.keyValueHeads()));
+            Tensor value = heads(LlamaProjection.V_PROJ, x, pass, config.keyValueHeads());
+            Tensor mixed = torch.scaled_dot_product_attention(
+                    query.transpose(1, 2),
+                    grouped(key, pass).transpose(1, 2),
+                    grouped(value, pass).transpose(1, 2),
+                    pass.visible,
+                    0,
+                    pass.causal,
+                    defaultScale,
+                    false);
+            Tensor flat = mixed.transpose(1, 2).reshape(pass.batch * pass.tokens, config.hiddenSize());
+            return projections.get(LlamaProjection.O_PROJ).forward(flat);
+        }
+
+        private Tensor heads(LlamaProjection projection, Tensor x, Pass pass, int heads) {
+            return projections.get(projection).forward(x).view(pass.batch, pass.tokens, heads, config.headSize());
+        }
+
+        /** Every key/value head serves {@code heads / keyValueHeads} query heads in a row. */
+        private Tensor grouped(Tensor x, Pass pass) {
+            int group = config.heads() / config.keyValueHeads();
+            if (group == 1) {
+                return x;
+            }
+            return x.unsqueeze(3)
+                    .expand(pass.batch, pass.tokens, config.keyValueHeads(), group, config.headSize())
+                    .reshape(pass.batch, pass.tokens, config.heads(), config.headSize());
+        }
+
+        private Tensor mlp(Tensor x) {
+            Tensor gate = projections.get(LlamaProjection.GATE_PROJ).forward(x);
+            Tensor up = projections.get(LlamaProjection.UP_PROJ).forward(x);
+            return projections
+                    .get(LlamaProjection.DOWN_PROJ)
+                    .forward(torch.silu(gate).mul(up));
+        }
+
+        @Override
+        public void close() {
+            attentionNorm.close();
+            mlpNorm.close();
+            defaultScale.close();
+        }
+    }
+}

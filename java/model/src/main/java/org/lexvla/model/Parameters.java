@@ -1,0 +1,199 @@
+package org.lexvla.model;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Predicate;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Generator;
+import org.bytedeco.pytorch.GeneratorOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.lexvla.lexical.Device;
+
+/**
+ * The named parameters of one part of a model. They outlive the scopes of the steps that use them and are freed by
+ * {@link #close}.
+ */
+final class Parameters implements AutoCloseable {
+    private final String owner;
+    private final Device device;
+    private final ScalarType type;
+    private final Map<String, Tensor> tensors = new LinkedHashMap<>();
+    private final List<TensorOptional> wrapped = new ArrayList<>();
+    private boolean closed;
+
+    Parameters(String owner, Device device, ScalarType type) {
+        this.owner = owner;
+        this.device = device;
+        this.type = type;
+    }
+
+    /**
+     * What a checkpoint has to hold.
+     *
+     * @param shapes every tensor by name
+     * @param optional those of {@code shapes} that a checkpoint may lack
+     * @param ignored names that old checkpoints hold besides and that mean nothing
+     */
+    record Layout(Map<String, long[]> shapes, Set<String> optional, Predicate<String> ignored) {}
+
+    /**
+     * Takes the parameters of a layout from a checkpoint.
+     *
+     * @param type the element type to hold them in; null keeps that of the checkpoint
+     * @throws IllegalArgumentException if tensors are missing, unknown or of another shape; all of a kind are listed
+     */
+    @SuppressWarnings("try") // the scope frees what conversion leaves behind
+    static Parameters load(String owner, Safetensors file, Layout layout, Device device, ScalarType type) {
+        check(owner, file, layout);
+        ScalarType kept = type;
+        Parameters parameters = null;
+        try (PointerScope scope = new PointerScope()) {
+            for (String name : layout.shapes().keySet()) {
+                if (!file.names().contains(name)) {
+                    continue;
+                }
+                Tensor tensor = file.tensor(name, device);
+                if (parameters == null) {
+                    kept = type == null ? tensor.scalar_type().intern() : type;
+                    parameters = new Parameters(owner, device, kept);
+                }
+                parameters.put(name, tensor.scalar_type().intern() == kept ? tensor : tensor.to(kept));
+            }
+        }
+        return parameters;
+    }
+
+    private static void check(String owner, Safetensors file, Layout layout) {
+        List<String> missing = new ArrayList<>();
+        List<String> misshapen = new ArrayList<>();
+        Set<String> names = file.names();
+        layout.shapes().forEach((name, expected) -> {
+            if (!names.contains(name)) {
+                if (!layout.optional().contains(name)) {
+                    missing.add(name);
+                }
+            } else if (!Arrays.equals(file.shape(name), expected)) {
+                misshapen.add(name + " has shape " + Arrays.toString(file.shape(name)) + ", expected "
+                        + Arrays.toString(expected));
+            }
+        });
+        List<String> unknown = names.stream()
+                .filter(name ->
+                        !layout.shapes().containsKey(name) && !layout.ignored().test(name))
+                .toList();
+        if (!misshapen.isEmpty()) {
+            throw new IllegalArgumentException(
+                    owner + " weights at " + file.source() + " do not fit their config.json: " + listed(misshapen, "; ")
+                            + ": config and weights must come from the same model");
+        }
+        if (!missing.isEmpty()) {
+            throw new IllegalArgumentException(owner + " weights at " + file.source() + " lack " + missing.size()
+                    + " of "
+                    + layout.shapes().size() + " tensors: " + listed(missing, ", ")
+                    + (unknown.isEmpty() ? "" : "; they hold " + unknown.size() + " unknown: " + listed(unknown, ", "))
+                    + ": config and weights must come from the same model");
+        }
+        if (!unknown.isEmpty()) {
+            throw new IllegalArgumentException(owner + " weights at " + file.source() + " hold " + unknown.size()
+                    + " unknown tensors: " + listed(unknown, ", ") + ": they would be silently left out of the model");
+        }
+    }
+
+    private static String listed(List<String> items, String separator) {
+        int shown = Math.min(items.size(), 8);
+        return String.join(separator, items.subList(0, shown))
+                + (shown < items.size() ? separator + "and " + (items.size() - shown) + " more" : "");
+    }
+
+    /** How a new parameter begins. */
+    interface Initialization {
+        /** Fills {@code tensor}, float32 on the CPU. */
+        void fill(String name, Tensor tensor, GeneratorOptional random);
+    }
+
+    /** Makes new parameters; the same seed gives the same numbers on every device. */
+    @SuppressWarnings("try") // as above
+    static Parameters random(
+            String owner,
+            Map<String, long[]> shapes,
+            Initialization initialization,
+            long seed,
+            Device device,
+            ScalarType type) {
+        Parameters parameters = new Parameters(owner, device, type);
+        try (PointerScope scope = new PointerScope();
+                Generator generator = torch.make_generator_cpu(seed)) {
+            GeneratorOptional random = new GeneratorOptional(generator);
+            shapes.forEach((name, shape) -> {
+                Tensor tensor = LibTorch.empty(ScalarType.Float, Device.cpu(), shape);
+                initialization.fill(name, tensor, random);
+                boolean asIs = device.type() == Device.Type.CPU && type == ScalarType.Float;
+                parameters.put(name, asIs ? tensor : tensor.to(LibTorch.device(device), type));
+            });
+        }
+        return parameters;
+    }
+
+    /** Adds a parameter, which from now on lives until {@link #close}. */
+    void put(String name, Tensor tensor) {
+        tensors.put(name, LibTorch.keep(tensor));
+    }
+
+    /** The parameter of this name. */
+    Tensor get(String name) {
+        requireOpen();
+        return tensors.get(name);
+    }
+
+    /** A parameter, or none for null, as LibTorch takes optional arguments; lives as long as the parameters. */
+    TensorOptional wrap(Tensor parameter) {
+        TensorOptional optional =
+                LibTorch.keep(parameter == null ? new TensorOptional() : new TensorOptional(parameter));
+        wrapped.add(optional);
+        return optional;
+    }
+
+    /** All parameters by name, in the order of the layout. */
+    Map<String, Tensor> all() {
+        requireOpen();
+        return Collections.unmodifiableMap(tensors);
+    }
+
+    Device device() {
+        return device;
+    }
+
+    ScalarType type() {
+        return type;
+    }
+
+    void setTrainable(boolean trainable) {
+        requireOpen();
+        tensors.values().forEach(tensor -> tensor.requires_grad_(trainable));
+    }
+
+    void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException(owner + " has been closed: load it again, or close it later");
+        }
+    }
+
+    @Override
+    public void close() {
+        if (!closed) {
+            closed = true;
+            wrapped.forEach(TensorOptional::close);
+            wrapped.clear();
+            tensors.values().forEach(Tensor::close);
+            tensors.clear();
+        }
+    }
+}

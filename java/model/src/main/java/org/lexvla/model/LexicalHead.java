@@ -1,0 +1,276 @@
+package org.lexvla.model;
+
+import java.util.Arrays;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.lexvla.lexical.DenseView;
+import org.lexvla.lexical.Device;
+import org.lexvla.lexical.ElementType;
+import org.lexvla.lexical.Kernels;
+
+/**
+ * The lexical head on LibTorch tensors: tokens × codebook, maximum over tokens, elu1p, l2-normalisation, by the fused
+ * kernels and so without the [B, P, V] scores ever being stored (SPEC §3, §4, §9).
+ *
+ * <p>Autograd functions cannot be written in Java, so the head is cut out of the graph and its gradient is passed in two
+ * stages:
+ *
+ * <pre>{@code
+ * Tensor tokens = model.imageTokens(pixels);                        // the tower's graph
+ * try (LexicalHead.Forward head = LexicalHead.forward(tokens, codebook, null)) {
+ *     Tensor s = head.activations().set_requires_grad(true);        // a leaf
+ *     loss(s).backward();                                           // fills s.grad()
+ *     LexicalHead.Gradients g = head.backward(s.grad(), true, true);
+ *     tokens.backward(g.tokens(), …);                               // on through the tower
+ * }
+ * }</pre>
+ *
+ * <p>Tokens and codebook are both float32 or both bfloat16, on the same device, CPU or CUDA. A tensor that is not
+ * contiguous is copied first. Scores, activations, norms and the sums of gradients are float32. Equal scores go to the
+ * first token.
+ */
+public final class LexicalHead {
+    private LexicalHead() {}
+
+    /**
+     * Computes activations and keeps what the backward needs.
+     *
+     * @param tokens   [B, P, d] float32 or bfloat16; no graph is recorded
+     * @param codebook [V, d], of the type and on the device of the tokens
+     * @param mask     [B, P] bool or uint8, 0 = the token takes no part; or null: all do
+     * @throws IllegalArgumentException for types, shapes or devices that do not fit together
+     * @throws IllegalStateException    for a tensor that has been closed
+     */
+    public static Forward forward(Tensor tokens, Tensor codebook, Tensor mask) {
+        Tensor x = plain("tokens", tokens);
+        Tensor z = plain("codebook", codebook);
+        Device device = deviceOf(x);
+        requireRank("tokens", x, 3, "[pictures, tokens, width]");
+        requireRank("codebook", z, 2, "[words, width]");
+        requireSame(device, "tokens", z, "codebook");
+        DenseView maskView = null;
+        Tensor m = null;
+        if (mask != null) {
+            requireOpen("mask", mask);
+            requireSame(device, "tokens", mask, "mask");
+            m = mask.to(ScalarType.Bool).contiguous();
+            maskView = DenseView.of(m.data_ptr().address(), ElementType.UINT8, device, LibTorch.shape(m));
+        }
+        long[] rows = {x.size(0)};
+        long[] table = {x.size(0), z.size(0)};
+        Tensor scores = torch.empty(table, LibTorch.options(ScalarType.Float, device), null);
+        Tensor winners = torch.empty(table, LibTorch.options(ScalarType.Int, device), null);
+        Tensor activations = torch.empty(table, LibTorch.options(ScalarType.Float, device), null);
+        Tensor norms = torch.empty(rows, LibTorch.options(ScalarType.Float, device), null);
+        Kernels.projectMaxForward(view(x), maskView, view(z), view(scores), view(winners));
+        Kernels.activateNormalizeForward(view(scores), view(activations), view(norms));
+        if (m != null) {
+            m.close();
+        }
+        return new Forward(x, z, scores, winners, activations, norms);
+    }
+
+    /**
+     * Activations of every token by itself: Normalize(elu1p(tokens · codebookᵀ)).
+     *
+     * @param tokens   [B, P, d]
+     * @param codebook [V, d]
+     * @return [B, P, V] float32, the caller's
+     */
+    public static Tensor perToken(Tensor tokens, Tensor codebook) {
+        Tensor x = plain("tokens", tokens);
+        Tensor z = plain("codebook", codebook);
+        Device device = deviceOf(x);
+        requireRank("tokens", x, 3, "[pictures, tokens, width]");
+        requireRank("codebook", z, 2, "[words, width]");
+        requireSame(device, "tokens", z, "codebook");
+        long count = x.size(0) * x.size(1);
+        Tensor activations =
+                torch.empty(new long[] {count, z.size(0)}, LibTorch.options(ScalarType.Float, device), null);
+        Tensor norms = torch.empty(new long[] {count}, LibTorch.options(ScalarType.Float, device), null);
+        Kernels.tokenActivations(view(x.view(count, x.size(2))), view(z), view(activations), view(norms));
+        return activations.view(x.size(0), x.size(1), z.size(0));
+    }
+
+    /** Gradients: of the tokens in their type, of the codebook in float32; null where not asked for. The caller's. */
+    public record Gradients(Tensor tokens, Tensor codebook) {}
+
+    /** The result of {@link #forward}. It holds its tensors until it is closed, whatever scope it was made in. */
+    public static final class Forward implements AutoCloseable {
+        private final Tensor tokens;
+        private final Tensor codebook;
+        private final Tensor scores;
+        private final Tensor winners;
+        private final Tensor activations;
+        private final Tensor norms;
+        private boolean closed;
+
+        private Forward(
+                Tensor tokens, Tensor codebook, Tensor scores, Tensor winners, Tensor activations, Tensor norms) {
+            this.tokens = LibTorch.keep(tokens);
+            this.codebook = LibTorch.keep(codebook);
+            this.scores = LibTorch.keep(scores);
+            this.winners = LibTorch.keep(winners);
+            this.activations = LibTorch.keep(activations);
+            this.norms = LibTorch.keep(norms);
+        }
+
+        /** [B, V] float32, rows of norm 1, or 0 where everything underflowed. Valid until this is closed. */
+        public Tensor activations() {
+            requireOpen();
+            return activations;
+        }
+
+        /** [B, V] float32: the scores before elu1p, −∞ for a picture without tokens. Valid until this is closed. */
+        public Tensor scores() {
+            requireOpen();
+            return scores;
+        }
+
+        /** [B, V] int32: the token each activation comes from, −1 for none. Valid until this is closed. */
+        public Tensor winners() {
+            requireOpen();
+            return winners;
+        }
+
+        /** [B] float32: the norms that were divided by. Valid until this is closed. */
+        public Tensor norms() {
+            requireOpen();
+            return norms;
+        }
+
+        /**
+         * Gradients of tokens and codebook from those of the activations. May be called again with others.
+         *
+         * @param gradActivations [B, V], any floating type
+         */
+        public Gradients backward(Tensor gradActivations, boolean wantTokens, boolean wantCodebook) {
+            requireOpen();
+            Tensor gradCodebook = wantCodebook
+                    ? torch.empty(
+                            LibTorch.shape(codebook), LibTorch.options(ScalarType.Float, deviceOf(codebook)), null)
+                    : null;
+            return backward(gradActivations, wantTokens, gradCodebook, false);
+        }
+
+        /**
+         * As {@link #backward(Tensor, boolean, boolean)}, but adds the codebook's gradient to {@code sum}, as several
+         * micro-batches need it.
+         *
+         * @param sum [V, d] float32, contiguous; the {@code codebook} of the result
+         */
+        public Gradients backward(Tensor gradActivations, boolean wantTokens, Tensor sum) {
+            requireOpen();
+            LexicalHead.requireOpen("codebook gradient", sum);
+            if (!sum.is_contiguous() || sum.scalar_type().intern() != ScalarType.Float) {
+                throw new IllegalArgumentException("codebook gradient to add to must be contiguous float32, is "
+                        + sum.scalar_type().intern() + (sum.is_contiguous() ? "" : " and strided"));
+            }
+            requireSame(deviceOf(codebook), "codebook", sum, "codebook gradient");
+            return backward(gradActivations, wantTokens, sum, true);
+        }
+
+        private Gradients backward(Tensor gradActivations, boolean wantTokens, Tensor gradCodebook, boolean add) {
+            LexicalHead.requireOpen("gradient of the activations", gradActivations);
+            Device device = deviceOf(tokens);
+            requireSame(device, "tokens", gradActivations, "gradient of the activations");
+            Tensor gradient = gradActivations.detach().to(ScalarType.Float).contiguous();
+            Tensor gradScores = torch.empty_like(scores);
+            Kernels.activateNormalizeBackward(view(gradient), view(scores), view(norms), view(gradScores));
+            Tensor gradTokens = wantTokens
+                    ? torch.empty(LibTorch.shape(tokens), LibTorch.options(ScalarType.Float, device), null)
+                    : null;
+            Kernels.projectMaxBackward(
+                    view(gradScores),
+                    view(winners),
+                    view(tokens),
+                    view(codebook),
+                    gradTokens == null ? null : view(gradTokens),
+                    gradCodebook == null ? null : view(gradCodebook),
+                    add);
+            gradScores.close();
+            gradient.close();
+            ScalarType type = tokens.scalar_type().intern();
+            if (gradTokens != null && type != ScalarType.Float) {
+                Tensor wide = gradTokens;
+                gradTokens = wide.to(type);
+                wide.close();
+            }
+            return new Gradients(gradTokens, gradCodebook);
+        }
+
+        private void requireOpen() {
+            if (closed) {
+                throw new IllegalStateException(
+                        "this result of the lexical head is closed: use activations and backward before closing it");
+            }
+        }
+
+        @Override
+        public void close() {
+            if (!closed) {
+                closed = true;
+                for (Tensor tensor : new Tensor[] {tokens, codebook, scores, winners, activations, norms}) {
+                    tensor.close();
+                }
+            }
+        }
+    }
+
+    /** A contiguous tensor outside of any graph; shares memory if the given one is contiguous. */
+    private static Tensor plain(String what, Tensor tensor) {
+        requireOpen(what, tensor);
+        ScalarType type = tensor.scalar_type().intern();
+        if (type != ScalarType.Float && type != ScalarType.BFloat16) {
+            throw new IllegalArgumentException(
+                    what + " has type " + type + ", the head takes float32 and bfloat16: convert it with to(…)");
+        }
+        return tensor.detach().contiguous();
+    }
+
+    private static void requireOpen(String what, Tensor tensor) {
+        if (tensor == null || tensor.isNull() || !tensor.defined()) {
+            throw new IllegalStateException(what + " is " + (tensor == null ? "null" : "closed, or was never set")
+                    + ": no tensor to compute with");
+        }
+    }
+
+    private static void requireRank(String what, Tensor tensor, int rank, String meaning) {
+        if (tensor.dim() != rank) {
+            throw new IllegalArgumentException(what + " has shape " + Arrays.toString(LibTorch.shape(tensor))
+                    + ", expected " + rank + " dimensions: " + meaning);
+        }
+    }
+
+    private static void requireSame(Device device, String first, Tensor tensor, String second) {
+        Device other = deviceOf(tensor);
+        if (!other.equals(device)) {
+            throw new IllegalArgumentException(
+                    first + " is on " + device + ", " + second + " on " + other + ": move one of them");
+        }
+    }
+
+    private static Device deviceOf(Tensor tensor) {
+        if (tensor.is_cpu()) {
+            return Device.cpu();
+        }
+        if (tensor.is_cuda()) {
+            return Device.cuda(tensor.device().index());
+        }
+        throw new IllegalArgumentException(
+                "tensor is on " + tensor.device().str().getString() + ", the head runs on cpu and cuda");
+    }
+
+    static DenseView view(Tensor tensor) {
+        ElementType type = switch (tensor.scalar_type().intern()) {
+            case Float -> ElementType.FLOAT32;
+            case BFloat16 -> ElementType.BFLOAT16;
+            case Int -> ElementType.INT32;
+            default ->
+                throw new IllegalArgumentException(
+                        "no kernel takes " + tensor.scalar_type().intern());
+        };
+        return DenseView.of(tensor.data_ptr().address(), type, deviceOf(tensor), LibTorch.shape(tensor));
+    }
+}

@@ -71,6 +71,21 @@ public sealed interface Sparsification {
         }
     }
 
+    /** Keeps the entries at or above {@code value}, see {@link Threshold}. */
+    static Threshold threshold(float value) {
+        return new Threshold(value);
+    }
+
+    /** Keeps the {@code k} largest entries, see {@link TopK}. */
+    static TopK topK(int k) {
+        return new TopK(k);
+    }
+
+    /** Keeps every entry that is not zero. */
+    static Dense dense() {
+        return new Dense();
+    }
+
     /**
      * The paper's threshold, 1/√V: the value that every entry has where all are equal.
      *

@@ -388,6 +388,11 @@ public final class LexicalBatch implements AutoCloseable {
         return new LexicalBatch(ColumnExchange.importFrom(array, schema, vocabulary, allocator), vocabulary);
     }
 
+    /** Whether {@link #close} was called: every other method then fails. */
+    public boolean isClosed() {
+        return closed.get();
+    }
+
     /** Gives the memory back, as soon as no call uses it. Closing again does nothing. */
     @Override
     public void close() {

@@ -1,0 +1,76 @@
+package org.lexvla.evaluation;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.StringReader;
+import java.util.ArrayList;
+import java.util.List;
+import javax.xml.parsers.DocumentBuilderFactory;
+import org.junit.jupiter.api.Test;
+import org.w3c.dom.Element;
+import org.w3c.dom.NodeList;
+import org.xml.sax.InputSource;
+
+class LineChartTest {
+    @Test
+    void pointsLieBetweenTheAxesAndAxesHaveRoundNumbers() throws Exception {
+        Element chart = parse(LineChart.of("step", "loss <x>")
+                .line("one", new double[] {0, 40, 97}, new double[] {7.3, 2, 0.4})
+                .line("two", new double[] {0, 97}, new double[] {3, Double.NaN})
+                .toSvg(480, 260));
+        assertThat(texts(chart)).contains("0", "20", "100", "2", "8", "step", "loss <x>", "one", "two");
+        NodeList lines = chart.getElementsByTagName("polyline");
+        assertThat(lines.getLength()).isEqualTo(2);
+        String[] points = ((Element) lines.item(0)).getAttribute("points").split(" ");
+        assertThat(points).hasSize(3);
+        double[] first = point(points[0]);
+        double[] last = point(points[2]);
+        assertThat(first[0]).isEqualTo(56);
+        assertThat(last[0]).isBetween(350.0, 370.0);
+        assertThat(first[1]).as("7.3 is near the top").isBetween(14.0, 50.0);
+        assertThat(last[1]).as("0.4 is near the bottom").isBetween(190.0, 214.0);
+        assertThat(((Element) lines.item(1)).getAttribute("points").split(" ")).hasSize(1);
+    }
+
+    @Test
+    void anEmptyChartAndAFlatLineStillHaveAxes() throws Exception {
+        assertThat(texts(parse(LineChart.of("x", "y").toSvg(300, 200)))).contains("0.0", "1.0");
+        Element flat = parse(LineChart.of("x", "y")
+                .line("flat", new double[] {1, 2}, new double[] {5, 5})
+                .toSvg(300, 200));
+        for (String at : ((Element) flat.getElementsByTagName("polyline").item(0))
+                .getAttribute("points")
+                .split(" ")) {
+            assertThat(point(at)[1]).isBetween(14.0, 154.0);
+        }
+    }
+
+    @Test
+    void lengthsMustFit() {
+        assertThatThrownBy(() -> LineChart.of("x", "y").line("odd", new double[2], new double[3]))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("\"odd\"");
+    }
+
+    private static List<String> texts(Element chart) {
+        List<String> texts = new ArrayList<>();
+        NodeList nodes = chart.getElementsByTagName("text");
+        for (int i = 0; i < nodes.getLength(); i++) {
+            texts.add(nodes.item(i).getTextContent());
+        }
+        return texts;
+    }
+
+    private static double[] point(String text) {
+        String[] parts = text.split(",");
+        return new double[] {Double.parseDouble(parts[0]), Double.parseDouble(parts[1])};
+    }
+
+    private static Element parse(String svg) throws Exception {
+        return DocumentBuilderFactory.newInstance()
+                .newDocumentBuilder()
+                .parse(new InputSource(new StringReader(svg)))
+                .getDocumentElement();
+    }
+}

@@ -6,6 +6,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
 import org.bytedeco.javacpp.Pointer;
@@ -57,7 +58,7 @@ abstract class ArrowTest {
     /** A vector in which each word appears with the given probability. */
     static LexicalVector vector(Vocabulary vocabulary, double density, RandomSource random) {
         int[] ids = random.ints(0, 1 << 20).limit(vocabulary.size()).toArray();
-        int[] kept = java.util.stream.IntStream.range(0, ids.length)
+        int[] kept = IntStream.range(0, ids.length)
                 .filter(i -> ids[i] < density * (1 << 20))
                 .toArray();
         float[] weights = new float[kept.length];

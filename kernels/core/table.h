@@ -17,6 +17,16 @@ namespace reference {
 #include <lexvla/kernels.def>
 }  // namespace reference
 
+// The CPU sources (cpu/) are compiled once for each of these, into the namespace of that name.
+#define LEXVLA_DECLARE_ISA(isa)                                        \
+  namespace isa {                                                      \
+  extern const Table table;                                            \
+  }
+LEXVLA_DECLARE_ISA(portable)
+LEXVLA_DECLARE_ISA(avx2)
+LEXVLA_DECLARE_ISA(avx512)
+#undef LEXVLA_DECLARE_ISA
+
 }  // namespace lexvla
 
 #endif

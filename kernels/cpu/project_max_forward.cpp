@@ -1,0 +1,180 @@
+/*
+ * project_max_forward. Tokens that are masked are left out before anything is multiplied; the maximum is taken down the
+ * rows of a tile of scores, words along the lanes, while the tile is in cache.
+ */
+#include "scores.h"
+
+namespace lexvla::LEXVLA_ISA {
+namespace {
+
+/** Packed tokens of one pass; more images are done in several, and pack the codebook anew in each. */
+constexpr int64_t kPackedBytes = int64_t{64} << 20;
+/** Rows that a task should have to make up for packing its words. */
+constexpr int64_t kGroupRows = 4 * kBlockRows;
+
+/** Running maximum of a block of words over the tokens of one image. */
+struct Running {
+  float best[kBlockWords];
+  int32_t winner[kBlockWords];
+  int64_t image;  // -1: none yet
+  int64_t first_word, words;
+};
+
+/** The rows to score: all unmasked tokens of all images, in groups of whole images. */
+class Rows {
+ public:
+  Rows(const uint8_t *mask, int64_t images, int64_t count)
+      : source_memory_(mask != nullptr ? larger(images * count, 1) * 8 : 8),
+        patch_memory_(mask != nullptr ? larger(images * count, 1) * 4 : 4),
+        group_memory_(larger(images, 1) * static_cast<int64_t>(sizeof(RowGroup))),
+        source_(mask != nullptr ? static_cast<int64_t *>(source_memory_.data()) : nullptr),
+        patch_(static_cast<int32_t *>(patch_memory_.data())),
+        groups_(static_cast<RowGroup *>(group_memory_.data())) {
+    int64_t rows = 0;
+    for (int64_t b = 0; b < images; ++b) {
+      const int64_t before = rows;
+      if (mask == nullptr) {
+        rows += count;
+      } else {
+        for (int64_t p = 0; p < count; ++p) {
+          if (mask[b * count + p] == 0) continue;
+          source_[rows] = b * count + p;
+          patch_[rows++] = static_cast<int32_t>(p);
+        }
+      }
+      if (rows == before) continue;
+      if (size_ == 0 || groups_[size_ - 1].rows >= kGroupRows) {
+        const int64_t packed =
+            size_ == 0 ? 0 : groups_[size_ - 1].packed + blocks_of(groups_[size_ - 1].rows, kTileRows) * kTileRows;
+        groups_[size_++] = {before, 0, packed};
+      }
+      groups_[size_ - 1].rows += rows - before;
+    }
+  }
+
+  /** Row -> image * count + token; NULL where that is the row itself. */
+  const int64_t *source() const { return source_; }
+  /** Row -> token; only where source() is not NULL. */
+  const int32_t *patch() const { return patch_; }
+  const RowGroup *groups() const { return groups_; }
+  int64_t size() const { return size_; }
+
+ private:
+  Buffer source_memory_, patch_memory_, group_memory_;
+  int64_t *source_;
+  int32_t *patch_;
+  RowGroup *groups_;
+  int64_t size_ = 0;
+};
+
+struct MaxConsumer {
+  const int64_t *source;
+  const int32_t *patch;
+  int64_t count, all_words;
+  float *scores;
+  int32_t *winners;
+
+  Running begin(int64_t first_word, int64_t words) const {
+    Running running;
+    running.image = -1;
+    running.first_word = first_word;
+    running.words = words;
+    return running;
+  }
+
+  void end(const Running &running) const {
+    if (running.image < 0) return;
+    const int64_t at = running.image * all_words + running.first_word;
+    for (int64_t j = 0; j < running.words; ++j) scores[at + j] = running.best[j];
+    if (winners == nullptr) return;
+    for (int64_t j = 0; j < running.words; ++j) winners[at + j] = running.winner[j];
+  }
+
+  void take(Running &running, int64_t first_row, int64_t rows, int64_t, int64_t words, const float *tile) const {
+    for (int64_t row = 0; row < rows;) {
+      const int64_t token = source != nullptr ? source[first_row + row] : first_row + row;
+      const int64_t image = token / count;
+      int64_t end_row = row + 1;
+      if (source == nullptr) {
+        end_row = smaller((image + 1) * count - first_row, rows);
+      } else {
+        while (end_row < rows && source[first_row + end_row] < (image + 1) * count) ++end_row;
+      }
+      const bool fresh = image != running.image;
+      if (fresh) end(running);
+      running.image = image;
+      const int32_t *listed = source != nullptr ? patch + first_row + row : nullptr;
+      for (int64_t j = 0; j < words; j += kTileWords) {
+        maximum(running, j, fresh, tile + row * kBlockWords + j, end_row - row, static_cast<int32_t>(token % count), listed);
+      }
+      row = end_row;
+    }
+  }
+
+  /** Takes `rows` rows of one image into lanes [j, j + kTileWords); row i is token listed[i], or first + i without. */
+  static void maximum(Running &running, int64_t j, bool fresh, const float *tile, int64_t rows, int32_t first, const int32_t *listed) {
+    F best[kTileVectors];
+    I winner[kTileVectors];
+    LEXVLA_UNROLL
+    for (int u = 0; u < kTileVectors; ++u) {
+      best[u] = fresh ? load(tile + u * kLanes) : load(running.best + j + u * kLanes);
+      winner[u] = fresh ? splat(first) : load(running.winner + j + u * kLanes);
+    }
+    for (int64_t i = fresh; i < rows; ++i) {
+      const I token = splat(listed != nullptr ? listed[i] : first + static_cast<int32_t>(i));
+      LEXVLA_UNROLL
+      for (int u = 0; u < kTileVectors; ++u) {
+        const F score = load(tile + i * kBlockWords + u * kLanes);
+        // Greater, or the first NaN.
+        const I better = (score > best[u]) | ((score != score) & (best[u] == best[u]));
+        best[u] = select(better, score, best[u]);
+        winner[u] = select(better, token, winner[u]);
+      }
+    }
+    LEXVLA_UNROLL
+    for (int u = 0; u < kTileVectors; ++u) {
+      store(running.best + j + u * kLanes, best[u]);
+      store(running.winner + j + u * kLanes, winner[u]);
+    }
+  }
+};
+
+template <class T>
+void forward(const lexvla_exec &exec, const T *tokens, const uint8_t *mask, const T *codebook, int64_t images, int64_t count,
+    int64_t width, int64_t words, float *scores, int32_t *winners) {
+  if (words == 0) return;
+  for (int64_t b = 0; b < images; ++b) {
+    bool any = mask == nullptr && count > 0;
+    for (int64_t p = 0; !any && mask != nullptr && p < count; ++p) any = mask[b * count + p] != 0;
+    if (any) continue;
+    for (int64_t v = 0; v < words; ++v) scores[b * words + v] = -__builtin_inff();
+    for (int64_t v = 0; winners != nullptr && v < words; ++v) winners[b * words + v] = -1;
+  }
+  if (count == 0) return;
+  const Rows rows(mask, images, count);
+  const MaxConsumer consumer{rows.source(), rows.patch(), count, words, scores, winners};
+  for (int64_t first = 0; first < rows.size();) {
+    int64_t end = first + 1;
+    while (end < rows.size() &&
+           (rows.groups()[end].packed + rows.groups()[end].rows - rows.groups()[first].packed) * width * 4 <= kPackedBytes) {
+      ++end;
+    }
+    score_groups(exec, tokens, rows.source(), rows.groups() + first, end - first, codebook, width, words, consumer);
+    first = end;
+  }
+}
+
+}  // namespace
+
+void project_max_forward(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask, const void *codebook,
+    int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners) {
+  if (type == LEXVLA_FLOAT32) {
+    forward(*exec, static_cast<const float *>(tokens), mask, static_cast<const float *>(codebook), images, count, width, words, scores,
+        winners);
+  } else {
+    forward(*exec, static_cast<const Bf16 *>(tokens), mask, static_cast<const Bf16 *>(codebook), images, count, width, words, scores,
+        winners);
+  }
+}
+
+}  // namespace lexvla::LEXVLA_ISA

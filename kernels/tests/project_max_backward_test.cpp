@@ -1,0 +1,176 @@
+#include "support.h"
+
+using namespace lexvla::tests;
+
+namespace {
+
+const Covers covers("project_max_backward");
+
+struct Shape {
+  int64_t images, count, width, words;
+};
+
+const Shape kShapes[] = {{1, 1, 1, 1}, {2, 3, 5, 7}, {3, 70, 193, 517}, {5, 13, 300, 65}, {67, 1, 31, 19}, {2, 530, 17, 131},
+    {1, 7, 1031, 16}, {4, 6, 256, 64}, {3, 5, 71, 200}};
+
+struct Problem {
+  Shape shape;
+  int32_t type;
+  Elements tokens, codebook;
+  Input<float> grads;
+  Input<int32_t> winners;
+};
+
+struct Result {
+  Output<float> tokens, codebook;
+};
+
+using Function = decltype(lexvla_project_max_backward);
+
+Result run(Function *function, const Problem &problem, int threads, const Input<float> *add = nullptr) {
+  const Shape &s = problem.shape;
+  Result result{Output<float>(s.images * s.count * s.width), Output<float>(s.words * s.width)};
+  if (add != nullptr) std::copy(add->data(), add->data() + add->size(), result.codebook.data());
+  const lexvla_exec exec = cpu(threads);
+  REQUIRE_OK(function(&exec, problem.type, problem.grads.data(), problem.winners.data(), problem.tokens.data(), problem.codebook.data(),
+      s.images, s.count, s.width, s.words, result.tokens.data(), result.codebook.data(), add != nullptr));
+  result.tokens.check_written();
+  result.codebook.check_written();
+  return result;
+}
+
+/** Winners as they are met: a few tokens win most words, some win none, some words have no winner. */
+Problem random_problem(Random &random, const Shape &s, int32_t type) {
+  std::vector<int32_t> winners(s.images * s.words);
+  for (int32_t &w : winners) {
+    const double u = static_cast<double>(random.below(1000000)) / 1e6;
+    w = random.chance(0.03) ? -1 : static_cast<int32_t>(u * u * u * static_cast<double>(s.count));
+  }
+  return {s, type, Elements(type, random.normals(s.images * s.count * s.width)), Elements(type, random.normals(s.words * s.width)),
+      random.normals(s.images * s.words), winners};
+}
+
+/** The same problem with magnitudes only: the reference's answer to it is what the error bounds are made of. */
+Result magnitudes(const Problem &problem, const Input<float> *add = nullptr) {
+  std::vector<float> grads(problem.grads.size());
+  for (size_t i = 0; i < grads.size(); ++i) grads[i] = std::fabs(problem.grads[i]);
+  Input<float> absolute;
+  if (add != nullptr) {
+    std::vector<float> values(add->data(), add->data() + add->size());
+    for (float &x : values) x = std::fabs(x);
+    absolute = Input<float>(values);
+  }
+  return run(lexvla_reference_project_max_backward,
+      {problem.shape, problem.type, problem.tokens.magnitudes(), problem.codebook.magnitudes(), grads,
+          std::vector<int32_t>(problem.winners.data(), problem.winners.data() + problem.winners.size())},
+      1, add != nullptr ? &absolute : nullptr);
+}
+
+void check(const Problem &problem, const Result &result, const Input<float> *add = nullptr) {
+  const Result truth = run(lexvla_reference_project_max_backward, problem, 1, add), size = magnitudes(problem, add);
+  const Shape &s = problem.shape;
+  CHECK(first_beyond(result.tokens, truth.tokens, truth.tokens.size(), [&](int64_t i) { return sum_error(s.words, size.tokens[i]); }) == -1);
+  CHECK(first_beyond(result.codebook, truth.codebook, truth.codebook.size(),
+            [&](int64_t i) { return sum_error(s.images + 1, size.codebook[i]); }) == -1);
+}
+
+}  // namespace
+
+TEST_CASE("project_max_backward: random problems of every shape and type") {
+  Random random("backward random");
+  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+    for (const Shape &shape : kShapes) {
+      CAPTURE(type);
+      CAPTURE(shape.images);
+      CAPTURE(shape.count);
+      CAPTURE(shape.width);
+      CAPTURE(shape.words);
+      const Problem problem = random_problem(random, shape, type);
+      check(problem, run(lexvla_project_max_backward, problem, 1));
+      const Input<float> before(random.normals(shape.words * shape.width));
+      check(problem, run(lexvla_project_max_backward, problem, 2, &before), &before);
+    }
+  }
+}
+
+TEST_CASE("project_max_backward: closed form from the index that the forward saved") {
+  Random random("backward closed");
+  const int64_t images = 3, count = 19, width = 41, words = 67;
+  // Integers: every sum is exact, so the loops below must be met bit by bit.
+  const Elements tokens(0, random.integers(images * count * width, 2)), codebook(0, random.integers(words * width, 2));
+  const Input<float> grads(random.integers(images * words, 3));
+  Output<float> scores(images * words);
+  Output<int32_t> winners(images * words);
+  const lexvla_exec exec = cpu(1);
+  REQUIRE_OK(lexvla_project_max_forward(
+      &exec, 0, tokens.data(), nullptr, codebook.data(), images, count, width, words, scores.data(), winners.data()));
+  std::vector<double> token_truth(images * count * width), codebook_truth(words * width);
+  for (int64_t b = 0; b < images; ++b) {
+    for (int64_t v = 0; v < words; ++v) {
+      const int64_t row = b * count + winners[b * words + v];
+      for (int64_t k = 0; k < width; ++k) {
+        token_truth[row * width + k] += grads[b * words + v] * codebook[v * width + k];
+        codebook_truth[v * width + k] += grads[b * words + v] * tokens[row * width + k];
+      }
+    }
+  }
+  for (Function *function : {lexvla_project_max_backward, lexvla_reference_project_max_backward}) {
+    Output<float> grad_tokens(images * count * width), grad_codebook(words * width);
+    REQUIRE_OK(function(&exec, 0, grads.data(), winners.data(), tokens.data(), codebook.data(), images, count, width, words,
+        grad_tokens.data(), grad_codebook.data(), 0));
+    CHECK(first_beyond(grad_tokens, token_truth, grad_tokens.size(), [](int64_t) { return 0.0; }) == -1);
+    CHECK(first_beyond(grad_codebook, codebook_truth, grad_codebook.size(), [](int64_t) { return 0.0; }) == -1);
+    // Either may be left out.
+    Output<float> alone(images * count * width);
+    REQUIRE_OK(function(&exec, 0, grads.data(), winners.data(), tokens.data(), codebook.data(), images, count, width, words, alone.data(),
+        nullptr, 0));
+    CHECK(alone.same_bits(grad_tokens));
+    Output<float> other(words * width);
+    REQUIRE_OK(function(
+        &exec, 0, grads.data(), winners.data(), tokens.data(), codebook.data(), images, count, width, words, nullptr, other.data(), 0));
+    CHECK(other.same_bits(grad_codebook));
+  }
+}
+
+TEST_CASE("project_max_backward: bitwise the same with 1, 2 and 3 threads") {
+  Random random("backward threads");
+  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+    const Problem problem = random_problem(random, {11, 33, 700, 257}, type);
+    const Result one = run(lexvla_project_max_backward, problem, 1);
+    for (const int threads : {2, 3, 3, 0}) {
+      const Result more = run(lexvla_project_max_backward, problem, threads);
+      CHECK(one.tokens.same_bits(more.tokens));
+      CHECK(one.codebook.same_bits(more.codebook));
+    }
+  }
+}
+
+TEST_CASE("project_max_backward: NaN, infinities, nothing won") {
+  const lexvla_exec exec = cpu(1);
+  // Two words won by token 1 of 3, one by nobody; width 2.
+  const Input<float> grads({kNaN, 2, 5});
+  const Input<int32_t> winners({1, 0, -1});
+  const Input<float> tokens({1, 2, 3, 4, 5, 6}), codebook({1, 1, kInf, 0, 7, 7});
+  Output<float> grad_tokens(6), grad_codebook(6);
+  REQUIRE_OK(lexvla_project_max_backward(
+      &exec, 0, grads.data(), winners.data(), tokens.data(), codebook.data(), 1, 3, 2, 3, grad_tokens.data(), grad_codebook.data(), 0));
+  CHECK(grad_tokens[0] == kInf);
+  CHECK(grad_tokens[1] == 0);
+  CHECK((std::isnan(grad_tokens[2]) && std::isnan(grad_tokens[3])));
+  CHECK((grad_tokens[4] == 0 && grad_tokens[5] == 0));
+  CHECK((std::isnan(grad_codebook[0]) && std::isnan(grad_codebook[1])));
+  CHECK((grad_codebook[2] == 2 && grad_codebook[3] == 4));
+  CHECK((grad_codebook[4] == 0 && grad_codebook[5] == 0));
+}
+
+TEST_CASE("project_max_backward: sizes of 0") {
+  Random random("backward empty");
+  for (const Shape &s : {Shape{0, 4, 3, 5}, Shape{2, 4, 0, 5}, Shape{2, 4, 3, 0}, Shape{2, 0, 3, 5}}) {
+    Problem problem = random_problem(random, s, LEXVLA_FLOAT32);
+    if (s.count == 0) problem.winners = Input<int32_t>(std::vector<int32_t>(s.images * s.words, -1));
+    const Result result = run(lexvla_project_max_backward, problem, 2);
+    check(problem, result);
+    for (int64_t i = 0; i < result.tokens.size(); ++i) CHECK((s.words > 0 || result.tokens[i] == 0));
+    for (int64_t i = 0; i < result.codebook.size(); ++i) CHECK(result.codebook[i] == 0);
+  }
+}

@@ -10,15 +10,23 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.apache.arrow.flatbuf.Message;
+import org.apache.arrow.flatbuf.MessageHeader;
+import org.apache.arrow.flatbuf.RecordBatch;
+import org.apache.arrow.memory.ArrowBuf;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.OutOfMemoryException;
 import org.apache.arrow.vector.FieldVector;
 import org.apache.arrow.vector.VarCharVector;
+import org.apache.arrow.vector.VectorLoader;
 import org.apache.arrow.vector.VectorSchemaRoot;
 import org.apache.arrow.vector.complex.MapVector;
 import org.apache.arrow.vector.ipc.ArrowFileReader;
 import org.apache.arrow.vector.ipc.ArrowFileWriter;
+import org.apache.arrow.vector.ipc.ReadChannel;
 import org.apache.arrow.vector.ipc.message.ArrowBlock;
+import org.apache.arrow.vector.ipc.message.ArrowRecordBatch;
+import org.apache.arrow.vector.ipc.message.MessageSerializer;
 import org.apache.arrow.vector.types.pojo.ArrowType;
 import org.apache.arrow.vector.types.pojo.Field;
 import org.apache.arrow.vector.types.pojo.FieldType;
@@ -74,8 +82,12 @@ final class LexicalFile {
             try {
                 requireColumns(file, reader.getVectorSchemaRoot().getSchema(), vocabulary);
                 requireBlocks(reader.getRecordBlocks(), channel.size());
-                while (reader.loadNextBatch()) {
-                    parts.add(part(reader.getVectorSchemaRoot(), vocabulary, allocator, ids));
+                VectorSchemaRoot root = reader.getVectorSchemaRoot();
+                for (ArrowBlock block : reader.getRecordBlocks()) {
+                    try (ArrowRecordBatch batch = batch(channel, block, allocator)) {
+                        new VectorLoader(root).load(batch);
+                    }
+                    parts.add(part(root, vocabulary, allocator, ids));
                 }
             } catch (WrongVocabularyException e) {
                 throw new IllegalArgumentException(e.getMessage(), e);
@@ -135,6 +147,33 @@ final class LexicalFile {
                 throw new IOException("a record batch of " + block.getBodyLength() + " bytes at " + block.getOffset()
                         + " does not fit the file");
             }
+        }
+    }
+
+    /** As Arrow's reader does it, but that one does not give the memory back when the contents are damaged. */
+    private static ArrowRecordBatch batch(FileChannel channel, ArrowBlock block, BufferAllocator allocator)
+            throws IOException {
+        int head = block.getMetadataLength();
+        ArrowBuf buffer = allocator.buffer(head + block.getBodyLength());
+        try {
+            long length = head + block.getBodyLength();
+            ReadChannel in = new ReadChannel(channel.position(block.getOffset()));
+            if (in.readFully(buffer, length) != length) {
+                throw new IOException("a record batch ends early");
+            }
+            int prefix =
+                    buffer.getInt(0) == MessageSerializer.IPC_CONTINUATION_TOKEN ? 2 * Integer.BYTES : Integer.BYTES;
+            Message message = Message.getRootAsMessage(
+                    buffer.slice(prefix, head - prefix).nioBuffer().asReadOnlyBuffer());
+            if (message.headerType() != MessageHeader.RecordBatch) {
+                throw new IOException(
+                        "a message of type " + message.headerType() + " stands where a record batch should");
+            }
+            RecordBatch header = (RecordBatch) message.header(new RecordBatch());
+            return MessageSerializer.deserializeRecordBatch(header, buffer.slice(head, length - head));
+        } catch (IOException | RuntimeException | Error e) {
+            buffer.close();
+            throw e;
         }
     }
 

@@ -1,7 +1,7 @@
 package org.lexvla.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -49,7 +49,6 @@ final class BeginToken {
     }
 
     private static JsonNode read(Path file) throws IOException {
-        ObjectMapper mapper = new ObjectMapper();
-        return Files.isRegularFile(file) ? mapper.readTree(file.toFile()) : mapper.createObjectNode();
+        return Files.isRegularFile(file) ? LexVlaConfig.tree(file) : MissingNode.getInstance();
     }
 }

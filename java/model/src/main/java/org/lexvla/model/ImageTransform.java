@@ -82,7 +82,7 @@ public record ImageTransform(int resize, int crop, float[] mean, float[] std) {
      */
     public static ImageTransform load(Path path) throws IOException {
         Path file = Files.isDirectory(path) ? path.resolve(FILE) : path;
-        JsonNode json = new ObjectMapper().readTree(file.toFile());
+        JsonNode json = LexVlaConfig.tree(file);
         if (json.path("resample").asInt(BICUBIC) != BICUBIC) {
             throw new IllegalArgumentException(
                     file + ": resample is " + json.get("resample") + ", only 3 (bicubic) is done");

@@ -4,11 +4,8 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.FloatBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -44,84 +41,23 @@ import org.lexvla.lexical.Vocabulary;
  * <p>Batches that {@code encode…} returns belong to the caller, who may close them; closing the model closes those still
  * open. To keep batches longer, give an allocator to {@link #load(Path, Device, ScalarType, BufferAllocator)}: then closing
  * them is the caller's business alone. Tensors that methods return belong to the caller's {@code PointerScope}; those that
- * are parts of the model live until it is closed. Several threads may encode at once.
+ * are parts of the model live until it is closed. Several threads may encode at once; closing
+ * while another encodes is not safe.
  */
 public final class LexVla implements AutoCloseable {
     /** Pictures or texts that go through the towers together. */
     private static final int BATCH = 32;
 
-    private static final int STANDARD_SIZE = 224;
-    /** The temperature in the beginning (SPEC §6). */
-    private static final double TEMPERATURE = 0.07;
-
-    private final LexVlaConfig config;
-    private final Device device;
-    private final Vocabulary vocabulary;
-    private final Tokenizer tokenizer;
-    private final ImageTransform transform;
-    private final DinoV2 vision;
-    private final Adapter adapter;
-    private final Llama text;
-    private final Lora lora;
-    private final Parameters codes;
+    private final ModelParts parts;
     private final BufferAllocator allocator;
     private final boolean ownsAllocator;
     private final List<LexicalBatch> lent = new ArrayList<>();
     private volatile boolean closed;
 
-    private static final String TEXT_CODEBOOK = "text_codebook";
-
-    /** The parts of a model while it is made: they are closed if making it fails. */
-    private static final class Parts implements AutoCloseable {
-        LexVlaConfig config;
-        Device device;
-        Vocabulary vocabulary;
-        Tokenizer tokenizer;
-        ImageTransform transform;
-        DinoV2 vision;
-        Adapter adapter;
-        Llama text;
-        Lora lora;
-        Parameters codes;
-        boolean taken;
-
-        @Override
-        public void close() {
-            if (!taken) {
-                closeAll(lora, text, adapter, vision, codes, tokenizer);
-            }
-        }
-    }
-
-    private LexVla(Parts parts, BufferAllocator allocator) {
-        this.config = parts.config;
-        this.device = parts.device;
-        this.vocabulary = parts.vocabulary;
-        this.tokenizer = parts.tokenizer;
-        this.transform = parts.transform;
-        this.vision = parts.vision;
-        this.adapter = parts.adapter;
-        this.text = parts.text;
-        this.lora = parts.lora;
-        this.codes = parts.codes;
+    private LexVla(ModelParts parts, BufferAllocator allocator) {
+        this.parts = parts;
         this.ownsAllocator = allocator == null;
         this.allocator = allocator == null ? new RootAllocator() : allocator;
-        parts.text.attach(parts.lora);
-        parts.taken = true;
-    }
-
-    private static void closeAll(AutoCloseable... parts) {
-        for (AutoCloseable part : parts) {
-            if (part != null) {
-                try {
-                    part.close();
-                } catch (RuntimeException e) {
-                    throw e;
-                } catch (Exception e) {
-                    throw new IllegalStateException("closing a part of the model failed: " + e.getMessage(), e);
-                }
-            }
-        }
     }
 
     /**
@@ -142,44 +78,7 @@ public final class LexVla implements AutoCloseable {
      */
     public static LexVla load(Path directory, Device device, ScalarType type, BufferAllocator allocator)
             throws IOException {
-        PointerScope scope = new PointerScope();
-        try (Parts parts = new Parts()) {
-            parts.config = LexVlaConfig.load(directory);
-            parts.device = device;
-            ModelDirectory.requireComplete(directory);
-            parts.vocabulary = Vocabulary.load(directory.resolve(ModelDirectory.VOCABULARY));
-            parts.transform = ImageTransform.load(directory);
-            loadBackbones(parts, parts.config.vision(), parts.config.text(), type);
-            ModelDirectory.requireTokens(
-                    parts.vocabulary, parts.tokenizer, parts.text.config().vocabularySize(), parts.config.text());
-            AdapterConfig shape = parts.config.adapter();
-            if (shape.width() != parts.vision.config().hiddenSize()
-                    || shape.outWidth() != parts.text.config().hiddenSize()) {
-                throw new IllegalArgumentException("the adapter of " + directory + " goes from width " + shape.width()
-                        + " to " + shape.outWidth() + ", but the visual encoder has width "
-                        + parts.vision.config().hiddenSize() + " and the language model "
-                        + parts.text.config().hiddenSize() + ": these are not the backbones it was made for");
-            }
-            try (Safetensors weights = Safetensors.open(directory.resolve(ModelDirectory.WEIGHTS))) {
-                ModelDirectory.requireCodebook(weights, parts.vocabulary, shape.outWidth());
-                Map<String, Tensor> own = new HashMap<>();
-                for (String name : weights.names()) {
-                    if (name.startsWith(ModelDirectory.ADAPTER)) {
-                        own.put(name.substring(ModelDirectory.ADAPTER.length()), weights.tensor(name, device));
-                    }
-                }
-                parts.adapter = Adapter.of(shape, own, device);
-                Tensor image = weights.tensor(ModelDirectory.IMAGE_CODEBOOK, device);
-                Tensor scale = weights.tensor(ModelDirectory.LOGIT_SCALE, device);
-                codebooks(parts, image, scale);
-            }
-            parts.lora = Lora.load(directory.resolve(ModelDirectory.LORA), parts.text.config(), device);
-            return new LexVla(parts, allocator);
-        } catch (UncheckedIOException e) {
-            throw new IOException(e.getMessage(), e);
-        } finally {
-            scope.close();
-        }
+        return open(() -> ModelParts.load(directory, device, type), allocator);
     }
 
     /**
@@ -190,33 +89,18 @@ public final class LexVla implements AutoCloseable {
      * @throws IllegalArgumentException if files do not fit together, or no token fits the vocabulary's rule
      */
     public static LexVla init(Path visionDirectory, Path textDirectory, InitOptions options) throws IOException {
+        return open(() -> ModelParts.init(visionDirectory, textDirectory, options), null);
+    }
+
+    /** Where the parts of a model come from. */
+    private interface Source {
+        ModelParts parts() throws IOException;
+    }
+
+    private static LexVla open(Source source, BufferAllocator allocator) throws IOException {
         PointerScope scope = new PointerScope();
-        try (Parts parts = new Parts()) {
-            parts.device = options.device();
-            loadBackbones(parts, visionDirectory, textDirectory, options.type());
-            parts.vocabulary = Vocabulary.select(parts.tokenizer.tokens(), options.rule(), options.tokenCounts());
-            ModelDirectory.requireTokens(
-                    parts.vocabulary, parts.tokenizer, parts.text.config().vocabularySize(), textDirectory);
-            parts.transform = options.transform() == null
-                    ? transform(visionDirectory, parts.vision.config())
-                    : options.transform();
-            AdapterConfig shape = options.adapter(
-                    parts.vision.config().hiddenSize(), parts.text.config().hiddenSize());
-            parts.adapter = Adapter.random(shape, options.seed(), options.device());
-            parts.lora = Lora.create(options.lora(), parts.text.config(), options.seed(), options.device());
-            codebooks(
-                    parts,
-                    null,
-                    LibTorch.of(new float[] {(float) Math.log(1 / TEMPERATURE)}).view());
-            parts.config = new LexVlaConfig(
-                            visionDirectory,
-                            textDirectory,
-                            options.prompt(),
-                            options.poolCls(),
-                            shape,
-                            options.sparsification(parts.vocabulary.size()))
-                    .withBackbones(visionDirectory, textDirectory);
-            return new LexVla(parts, null);
+        try {
+            return new LexVla(source.parts(), allocator);
         } catch (UncheckedIOException e) {
             throw new IOException(e.getMessage(), e);
         } finally {
@@ -224,54 +108,9 @@ public final class LexVla implements AutoCloseable {
         }
     }
 
-    private static void loadBackbones(Parts parts, Path vision, Path text, ScalarType type) throws IOException {
-        ModelDirectory.requireBackbone("vision", vision);
-        ModelDirectory.requireBackbone("text", text);
-        parts.tokenizer = Tokenizer.load(text);
-        parts.vision = DinoV2.load(vision, parts.device, type);
-        parts.text = Llama.load(text, parts.device, type);
-    }
-
-    /** SPEC §4's transform in the words of the encoder's own files. */
-    private static ImageTransform transform(Path directory, DinoV2Config vision) throws IOException {
-        ImageTransform transform;
-        if (Files.isRegularFile(directory.resolve(ImageTransform.FILE))) {
-            ImageTransform theirs = ImageTransform.load(directory);
-            transform = new ImageTransform(theirs.crop(), theirs.crop(), theirs.mean(), theirs.std());
-        } else {
-            transform = ImageTransform.imageNet(Math.min(STANDARD_SIZE, vision.imageSize()));
-        }
-        if (transform.crop() % vision.patchSize() != 0) {
-            throw new IllegalArgumentException(
-                    "pictures are cropped to " + transform.crop() + ", which is no multiple of the" + " patch size "
-                            + vision.patchSize() + " of " + directory + ": set a transform with another crop");
-        }
-        return transform;
-    }
-
-    /** Z_txt from the output matrix; Z_img as given, or a copy of Z_txt; both codebooks with one row per word. */
-    private static void codebooks(Parts parts, Tensor image, Tensor scale) {
-        long[] rows = Arrays.stream(parts.vocabulary.tokenIds()).asLongStream().toArray();
-        Tensor ids = LibTorch.of(rows, rows.length).to(LibTorch.device(parts.device), ScalarType.Long);
-        Tensor texts =
-                torch.index_select(parts.text.outputMatrix().detach(), 0, ids).contiguous();
-        parts.codes = new Parameters("model", parts.device, ScalarType.Float);
-        parts.codes.put(TEXT_CODEBOOK, texts);
-        parts.codes.put(ModelDirectory.IMAGE_CODEBOOK, leaf(image == null ? texts : image, parts.device));
-        parts.codes.put(ModelDirectory.LOGIT_SCALE, leaf(scale, parts.device));
-    }
-
-    /** A float32 copy that is trained. */
-    private static Tensor leaf(Tensor tensor, Device device) {
-        return tensor.detach()
-                .to(LibTorch.device(device), ScalarType.Float, false, true, null)
-                .contiguous()
-                .requires_grad_(true);
-    }
-
     /** Writes a model directory that refers to the backbones it was made from; see {@link #save(Path, Path, Path)}. */
     public void save(Path directory) throws IOException {
-        save(directory, config.vision(), config.text());
+        save(directory, parts.config.vision(), parts.config.text());
     }
 
     /**
@@ -284,7 +123,7 @@ public final class LexVla implements AutoCloseable {
     public void save(Path directory, Path visionDirectory, Path textDirectory) throws IOException {
         requireOpen();
         try {
-            ModelDirectory.save(directory, this, config.withBackbones(visionDirectory, textDirectory));
+            ModelDirectory.save(directory, this, parts.config.withBackbones(visionDirectory, textDirectory));
         } catch (UncheckedIOException e) {
             throw new IOException(e.getMessage(), e);
         }
@@ -296,7 +135,7 @@ public final class LexVla implements AutoCloseable {
      * @throws IOException naming the first file that cannot be read
      */
     public LexicalBatch encodeImages(List<Path> files) throws IOException {
-        return encodeImages(files, config.sparsification());
+        return encodeImages(files, parts.config.sparsification());
     }
 
     /** As {@link #encodeImages(List)} with another sparsification. */
@@ -323,7 +162,7 @@ public final class LexVla implements AutoCloseable {
 
     /** Encodes pictures, in their order, with the model's own sparsification. */
     public LexicalBatch encodePictures(List<BufferedImage> pictures) {
-        return encodePictures(pictures, config.sparsification());
+        return encodePictures(pictures, parts.config.sparsification());
     }
 
     /** As {@link #encodePictures(List)} with another sparsification. */
@@ -337,7 +176,7 @@ public final class LexVla implements AutoCloseable {
      * @throws IllegalArgumentException if a text is empty
      */
     public LexicalBatch encodeTexts(List<String> texts) {
-        return encodeTexts(texts, config.sparsification());
+        return encodeTexts(texts, parts.config.sparsification());
     }
 
     /** As {@link #encodeTexts(List)} with another sparsification. */
@@ -352,7 +191,7 @@ public final class LexVla implements AutoCloseable {
      * @throws IllegalArgumentException if a word is not in the vocabulary
      */
     public LexicalBatch encodeWords(List<String> words) {
-        return encodeWords(words, config.sparsification());
+        return encodeWords(words, parts.config.sparsification());
     }
 
     /** As {@link #encodeWords(List)} with another sparsification. */
@@ -363,24 +202,24 @@ public final class LexVla implements AutoCloseable {
     private <T> LexicalBatch encode(
             List<T> items, Function<List<T>, Tensor> activations, Sparsification sparsification) {
         requireOpen();
-        List<LexicalBatch> parts = new ArrayList<>();
+        List<LexicalBatch> batches = new ArrayList<>();
         try {
             for (int from = 0; from < items.size(); from += BATCH) {
                 List<T> some = items.subList(from, Math.min(items.size(), from + BATCH));
-                parts.add(inference(() -> {
+                batches.add(inference(() -> {
                     Tensor dense = activations.apply(some).cpu().contiguous();
-                    return LexicalBatch.sparsify(LexicalHead.view(dense), sparsification, vocabulary, allocator);
+                    return LexicalBatch.sparsify(LexicalHead.view(dense), sparsification, parts.vocabulary, allocator);
                 }));
             }
-            if (parts.size() == 1) {
-                return lend(parts.remove(0));
+            if (batches.size() == 1) {
+                return lend(batches.remove(0));
             }
             return lend(
-                    parts.isEmpty()
-                            ? LexicalBatch.of(List.of(), vocabulary, allocator)
-                            : LexicalBatch.concat(parts, allocator));
+                    batches.isEmpty()
+                            ? LexicalBatch.of(List.of(), parts.vocabulary, allocator)
+                            : LexicalBatch.concat(batches, allocator));
         } finally {
-            parts.forEach(LexicalBatch::close);
+            batches.forEach(LexicalBatch::close);
         }
     }
 
@@ -410,15 +249,15 @@ public final class LexVla implements AutoCloseable {
     /** Pictures as the visual encoder takes them: [B, 3, H, W] float32 on the model's device. */
     public Tensor pixels(List<BufferedImage> pictures) {
         requireOpen();
-        int size = transform.crop();
+        int size = parts.transform.crop();
         Tensor pixels = LibTorch.empty(ScalarType.Float, Device.cpu(), pictures.size(), 3, size, size);
         FloatBuffer buffer = new FloatPointer(pixels.data_ptr_float())
                 .capacity(pixels.numel())
                 .asBuffer();
         for (BufferedImage picture : pictures) {
-            transform.of(picture, buffer);
+            parts.transform.of(picture, buffer);
         }
-        return device.isCpu() ? pixels : pixels.to(LibTorch.device(device), ScalarType.Float);
+        return parts.device.isCpu() ? pixels : pixels.to(LibTorch.device(parts.device), ScalarType.Float);
     }
 
     /** Prompts of captions, padded, on the model's device. */
@@ -426,9 +265,9 @@ public final class LexVla implements AutoCloseable {
         requireOpen();
         return TextBatch.of(
                 captions.stream()
-                        .map(caption -> config.prompt().ids(caption, tokenizer))
+                        .map(caption -> parts.config.prompt().ids(caption, parts.tokenizer))
                         .toList(),
-                device);
+                parts.device);
     }
 
     /**
@@ -440,8 +279,8 @@ public final class LexVla implements AutoCloseable {
      */
     public Tensor imageTokens(Tensor pixels) {
         requireOpen();
-        Tensor tokens = adapter.forward(vision.forward(pixels));
-        return config.poolCls() ? tokens : withoutCls(tokens);
+        Tensor tokens = parts.adapter.forward(parts.vision.forward(pixels));
+        return parts.config.poolCls() ? tokens : withoutCls(tokens);
     }
 
     private static Tensor withoutCls(Tensor tokens) {
@@ -458,14 +297,14 @@ public final class LexVla implements AutoCloseable {
      */
     public Tensor textTokens(Tensor ids, Tensor mask) {
         requireOpen();
-        Tensor hidden = text.forward(ids, mask);
+        Tensor hidden = parts.text.forward(ids, mask);
         if (mask == null) {
             return hidden.narrow(1, hidden.size(1) - 1, 1);
         }
         // The largest position of a token, whichever side is padded.
         long[] positions =
                 IntStream.range(0, Math.toIntExact(ids.size(1))).asLongStream().toArray();
-        Tensor numbers = LibTorch.of(positions, 1, positions.length).to(LibTorch.device(device), ScalarType.Long);
+        Tensor numbers = LibTorch.of(positions, 1, positions.length).to(LibTorch.device(parts.device), ScalarType.Long);
         Tensor last = mask.to(ScalarType.Bool).to(ScalarType.Long).mul(numbers).amax(new long[] {1}, false);
         Tensor index = last.view(-1, 1, 1).expand(ids.size(0), 1, hidden.size(2));
         return hidden.gather(1, index);
@@ -486,7 +325,7 @@ public final class LexVla implements AutoCloseable {
     public Tensor patchActivations(Tensor pixels) {
         requireOpen();
         return LexicalHead.perToken(
-                withoutCls(adapter.forward(vision.forward(pixels))).detach(), imageCodebook());
+                withoutCls(parts.adapter.forward(parts.vision.forward(pixels))).detach(), imageCodebook());
     }
 
     /**
@@ -498,7 +337,7 @@ public final class LexVla implements AutoCloseable {
      */
     public Tensor regionActivations(Tensor pixels, Tensor patches) {
         requireOpen();
-        return activations(withoutCls(adapter.forward(vision.forward(pixels))), imageCodebook(), patches);
+        return activations(withoutCls(parts.adapter.forward(parts.vision.forward(pixels))), imageCodebook(), patches);
     }
 
     /** Activations of single words without the language model, not sparsified: [B, V] float32. */
@@ -506,14 +345,14 @@ public final class LexVla implements AutoCloseable {
         requireOpen();
         List<int[]> pieces = new ArrayList<>();
         for (String word : words) {
-            int[] ids = vocabulary.lexicalIds(word);
+            int[] ids = parts.vocabulary.lexicalIds(word);
             if (ids.length == 0) {
-                throw new IllegalArgumentException("'" + word + "' is not among the " + vocabulary.size()
+                throw new IllegalArgumentException("'" + word + "' is not among the " + parts.vocabulary.size()
                         + " words of the vocabulary: encode it as a text");
             }
             pieces.add(ids);
         }
-        TextBatch rows = TextBatch.of(pieces, device);
+        TextBatch rows = TextBatch.of(pieces, parts.device);
         Tensor tokens = torch.index_select(textCodebook(), 0, rows.ids().view(-1))
                 .view(rows.ids().size(0), rows.ids().size(1), textCodebook().size(1));
         return activations(tokens, textCodebook(), rows.mask());
@@ -528,70 +367,70 @@ public final class LexVla implements AutoCloseable {
 
     /** The words. */
     public Vocabulary vocabulary() {
-        return vocabulary;
+        return parts.vocabulary;
     }
 
     /** The language model's tokenizer. */
     public Tokenizer tokenizer() {
         requireOpen();
-        return tokenizer;
+        return parts.tokenizer;
     }
 
     /** What the language model is asked. */
     public Prompt prompt() {
-        return config.prompt();
+        return parts.config.prompt();
     }
 
     /** How pictures are made ready. */
     public ImageTransform transform() {
-        return transform;
+        return parts.transform;
     }
 
     /** The visual encoder; frozen unless made trainable. */
     public DinoV2 vision() {
         requireOpen();
-        return vision;
+        return parts.vision;
     }
 
     /** The adapter; trainable. */
     public Adapter adapter() {
         requireOpen();
-        return adapter;
+        return parts.adapter;
     }
 
     /** The language model, LoRA attached; frozen unless made trainable. */
     public Llama text() {
         requireOpen();
-        return text;
+        return parts.text;
     }
 
     /** The language model's LoRA; trainable. */
     public Lora lora() {
         requireOpen();
-        return lora;
+        return parts.lora;
     }
 
     /** Z_img, [V, d] float32, trainable. */
     public Tensor imageCodebook() {
-        return codes.get(ModelDirectory.IMAGE_CODEBOOK);
+        return parts.imageCodebook();
     }
 
     /** Z_txt, [V, d] in the type of the language model, frozen. */
     public Tensor textCodebook() {
-        return codes.get(TEXT_CODEBOOK);
+        return parts.textCodebook();
     }
 
     /** The logarithm of 1 / τ, a scalar float32, trainable. */
     public Tensor logitScale() {
-        return codes.get(ModelDirectory.LOGIT_SCALE);
+        return parts.logitScale();
     }
 
     /** What is trained by default: adapter, LoRA, image codebook, logit scale, with the names of the files they go to. */
     public Map<String, Tensor> trained() {
         requireOpen();
         Map<String, Tensor> all = new LinkedHashMap<>();
-        adapter.parameters().forEach((name, tensor) -> all.put(ModelDirectory.ADAPTER + name, tensor));
-        lora.parameters().forEach((name, tensor) -> all.put(ModelDirectory.LORA + "." + name, tensor));
+        parts.adapter.parameters().forEach((name, tensor) -> all.put(ModelDirectory.ADAPTER + name, tensor));
+        parts.lora.parameters().forEach((name, tensor) -> all.put(ModelDirectory.LORA + "." + name, tensor));
         all.put(ModelDirectory.IMAGE_CODEBOOK, imageCodebook());
         all.put(ModelDirectory.LOGIT_SCALE, logitScale());
         return all;
@@ -599,12 +438,12 @@ public final class LexVla implements AutoCloseable {
 
     /** Where the model computes. */
     public Device device() {
-        return device;
+        return parts.device;
     }
 
     /** Everything else that is to be known of it. */
     public LexVlaConfig config() {
-        return config;
+        return parts.config;
     }
 
     private void requireOpen() {
@@ -624,7 +463,9 @@ public final class LexVla implements AutoCloseable {
             lent.forEach(LexicalBatch::close);
             lent.clear();
         }
-        text.attach(null);
-        closeAll(lora, text, adapter, vision, codes, tokenizer, ownsAllocator ? allocator : null);
+        parts.close();
+        if (ownsAllocator) {
+            allocator.close();
+        }
     }
 }

@@ -1,5 +1,6 @@
 package org.lexvla.model;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -54,7 +55,7 @@ public record LexVlaConfig(
             throw new IOException(directory + " is no LexVLA model: it has no " + FILE
                     + (Files.isDirectory(directory) ? "; make one with init or train" : ", it does not exist"));
         }
-        JsonNode json = new ObjectMapper().readTree(file.toFile());
+        JsonNode json = tree(file);
         if (!FORMAT.equals(json.path("format").asText())) {
             throw new IllegalArgumentException(file + " is not the configuration of a LexVLA model (model_type "
                     + json.path("model_type").asText("none") + "): point to a directory that init or train wrote");
@@ -82,6 +83,15 @@ public record LexVlaConfig(
                     sparsification(need(json, "sparsification")));
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(file + ": " + e.getMessage(), e);
+        }
+    }
+
+    /** A JSON file, or an error that names it. */
+    static JsonNode tree(Path file) throws IOException {
+        try {
+            return new ObjectMapper().readTree(file.toFile());
+        } catch (JsonProcessingException e) {
+            throw new IOException(file + " is not proper JSON: " + e.getOriginalMessage(), e);
         }
     }
 

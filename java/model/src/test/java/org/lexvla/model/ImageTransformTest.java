@@ -236,6 +236,10 @@ class ImageTransformTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> ImageTransform.load(directory))
                 .withMessageContaining("shortest_edge");
+        Files.writeString(file, "{\"size\"");
+        assertThatIOException()
+                .isThrownBy(() -> ImageTransform.load(directory))
+                .withMessageContaining(file + " is not proper JSON");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> ImageTransform.imageNet(0))
                 .withMessageContaining("crop 0");

@@ -12,12 +12,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
-import java.util.Map;
-import java.util.stream.Stream;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.IntStream;
 import javax.imageio.ImageIO;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BoolOptional;
@@ -193,30 +197,6 @@ class LexVlaTest {
     }
 
     @Test
-    void savingAgainReplacesTheModelAndNothingElse() throws IOException {
-        Files.createDirectories(saved.resolve("checkpoints"));
-        Files.writeString(saved.resolve("checkpoints/kept.txt"), "kept");
-        try (LexVla model = init()) {
-            model.save(saved);
-            Tensor row = model.imageCodebook().detach().narrow(0, 0, 1);
-            row.zero_();
-            model.save(saved);
-        }
-        assertThat(saved.resolve("checkpoints/kept.txt")).hasContent("kept");
-        try (LexVla model = LexVla.load(saved, Device.cpu())) {
-            assertThat(floats(model.imageCodebook().narrow(0, 0, 1))).containsOnly(0f);
-        }
-        try (Stream<Path> left = Files.list(directory)) {
-            assertThat(left.map(path -> path.getFileName().toString()))
-                    .containsExactlyInAnyOrder("vision", "text", "model");
-        }
-        Path file = Files.writeString(directory.resolve("file"), "");
-        try (LexVla model = init()) {
-            assertThatIOException().isThrownBy(() -> model.save(file)).withMessageContaining("it is a file");
-        }
-    }
-
-    @Test
     void everyOptionReachesTheModel() throws IOException {
         InitOptions options = InitOptions.standard()
                 .withSeed(9)
@@ -251,7 +231,7 @@ class LexVlaTest {
             List<BufferedImage> many = pictures(35);
             List<String> captions = new ArrayList<>();
             for (int i = 0; i < 35; i++) {
-                captions.add(String.join(" ", java.util.Collections.nCopies(1 + i % 4, CAPTIONS.get(i % 4))));
+                captions.add(String.join(" ", Collections.nCopies(1 + i % 4, CAPTIONS.get(i % 4))));
             }
             Sparsification all = new Sparsification.Dense();
             List<float[]> images = dense(model.encodePictures(many, all));
@@ -311,7 +291,7 @@ class LexVlaTest {
     void aWordIsTheMaximumOverItsPieces() throws IOException {
         try (LexVla model = init()) {
             Vocabulary vocabulary = model.vocabulary();
-            String twice = vocabulary.word(java.util.stream.IntStream.range(0, vocabulary.size())
+            String twice = vocabulary.word(IntStream.range(0, vocabulary.size())
                     .filter(id -> vocabulary.lexicalIds(vocabulary.word(id)).length == 2)
                     .findFirst()
                     .orElseThrow());
@@ -347,6 +327,8 @@ class LexVlaTest {
     @Test
     void gradientsReachAllThatIsTrainedAndNothingElse() throws IOException {
         try (LexVla model = init()) {
+            // Encoding turns autograd off, and on again.
+            model.encodeTexts(CAPTIONS);
             Tensor image = model.imageTokens(model.pixels(pictures(2)));
             TextBatch prompts = model.prompts(CAPTIONS.subList(0, 2));
             Tensor token = model.textTokens(prompts.ids(), prompts.mask());
@@ -400,26 +382,25 @@ class LexVlaTest {
         model.close();
         assertThat(open.isClosed()).as("a batch in the model's own memory").isTrue();
         assertThatIllegalStateException().isThrownBy(() -> open.get(0));
-        for (org.assertj.core.api.ThrowableAssert.ThrowingCallable use :
-                List.<org.assertj.core.api.ThrowableAssert.ThrowingCallable>of(
-                        () -> model.encodeTexts(CAPTIONS),
-                        () -> model.encodePictures(pictures(1)),
-                        () -> model.encodeImages(List.of()),
-                        () -> model.encodeWords(List.of("horse")),
-                        () -> model.pixels(pictures(1)),
-                        () -> model.prompts(CAPTIONS),
-                        () -> model.imageTokens(torch.ones(1, 3, 56, 56)),
-                        () -> model.patchActivations(torch.ones(1, 3, 56, 56)),
-                        () -> model.save(saved),
-                        model::vision,
-                        model::adapter,
-                        model::text,
-                        model::lora,
-                        model::tokenizer,
-                        model::imageCodebook,
-                        model::textCodebook,
-                        model::logitScale,
-                        model::trained)) {
+        for (ThrowingCallable use : List.<ThrowingCallable>of(
+                () -> model.encodeTexts(CAPTIONS),
+                () -> model.encodePictures(pictures(1)),
+                () -> model.encodeImages(List.of()),
+                () -> model.encodeWords(List.of("horse")),
+                () -> model.pixels(pictures(1)),
+                () -> model.prompts(CAPTIONS),
+                () -> model.imageTokens(torch.ones(1, 3, 56, 56)),
+                () -> model.patchActivations(torch.ones(1, 3, 56, 56)),
+                () -> model.save(saved),
+                model::vision,
+                model::adapter,
+                model::text,
+                model::lora,
+                model::tokenizer,
+                model::imageCodebook,
+                model::textCodebook,
+                model::logitScale,
+                model::trained)) {
             assertThatIllegalStateException().isThrownBy(use).withMessageContaining("closed");
         }
     }
@@ -469,6 +450,33 @@ class LexVlaTest {
     }
 
     @Test
+    void severalThreadsMayEncode() throws Exception {
+        try (LexVla model = init()) {
+            List<float[]> images = dense(model.encodePictures(pictures(4)));
+            List<float[]> texts = dense(model.encodeTexts(CAPTIONS));
+            ExecutorService threads = Executors.newFixedThreadPool(4);
+            try {
+                List<Future<?>> results = new ArrayList<>();
+                for (int i = 0; i < 12; i++) {
+                    results.add(threads.submit(() -> {
+                        assertThat(dense(model.encodePictures(pictures(4))))
+                                .usingRecursiveComparison()
+                                .isEqualTo(images);
+                        assertThat(dense(model.encodeTexts(CAPTIONS)))
+                                .usingRecursiveComparison()
+                                .isEqualTo(texts);
+                    }));
+                }
+                for (Future<?> result : results) {
+                    result.get();
+                }
+            } finally {
+                threads.shutdownNow();
+            }
+        }
+    }
+
+    @Test
     void inBfloat16ItIsNearlyTheSame() throws IOException {
         try (LexVla model = init()) {
             model.save(saved);
@@ -483,106 +491,5 @@ class LexVlaTest {
                         .containsExactly(floats(model.imageActivations(model.pixels(pictures(2)))), within(0.05f));
             }
         }
-    }
-
-    @Test
-    void filesThatAreMissingOrDoNotFitAreNamed() throws IOException {
-        try (LexVla model = init()) {
-            model.save(saved);
-        }
-        assertThatIOException()
-                .isThrownBy(() -> LexVla.load(directory.resolve("nowhere"), Device.cpu()))
-                .withMessageContaining("nowhere is no LexVLA model");
-        assertThatIllegalArgumentException()
-                .isThrownBy(() -> LexVla.load(vision, Device.cpu()))
-                .withMessageContaining("model_type dinov2");
-        for (String name : List.of("vocabulary.json", "model.safetensors", "preprocessor_config.json", "lora")) {
-            Path file = saved.resolve(name);
-            Path away = directory.resolve("away");
-            Files.move(file, away);
-            assertThatIOException()
-                    .isThrownBy(() -> LexVla.load(saved, Device.cpu()))
-                    .withMessageContaining(name);
-            Files.move(away, file);
-        }
-        assertThatIOException()
-                .isThrownBy(() -> LexVla.init(directory.resolve("nothing"), text, InitOptions.standard()))
-                .withMessageContaining("vision directory");
-        assertThatIOException()
-                .isThrownBy(() -> LexVla.init(vision, directory.resolve("nothing"), InitOptions.standard()))
-                .withMessageContaining("text directory");
-        Path away = directory.resolve("away");
-        Files.move(vision, away);
-        assertThatIOException()
-                .isThrownBy(() -> LexVla.load(saved, Device.cpu()))
-                .withMessageContaining(vision.toString())
-                .withMessageContaining("config.json");
-    }
-
-    @Test
-    void aVocabularyThatDoesNotFitIsRefused() throws IOException {
-        try (LexVla model = init()) {
-            model.save(saved);
-            // One word less.
-            Vocabulary shorter = Vocabulary.select(
-                    model.tokenizer()
-                            .tokens()
-                            .subList(
-                                    0,
-                                    model.vocabulary()
-                                            .tokenId(model.vocabulary().size() - 1)),
-                    Vocabulary.Rule.standard(),
-                    null);
-            shorter.save(saved.resolve("vocabulary.json"));
-            assertThatIllegalArgumentException()
-                    .isThrownBy(() -> LexVla.load(saved, Device.cpu()))
-                    .withMessageContaining("the vocabulary does not fit the codebook")
-                    .withMessageContaining("expected [" + shorter.size() + " words");
-            // As many, but other words.
-            List<org.lexvla.lexical.Token> others = new ArrayList<>();
-            for (int id = 0; id < model.vocabulary().size(); id++) {
-                others.add(new org.lexvla.lexical.Token(model.vocabulary().tokenId(id), "other", true));
-            }
-            Vocabulary.select(others, Vocabulary.Rule.standard(), null).save(saved.resolve("vocabulary.json"));
-            assertThatIllegalArgumentException()
-                    .isThrownBy(() -> LexVla.load(saved, Device.cpu()))
-                    .withMessageContaining("the vocabulary does not fit the tokenizer: word 0 is token");
-            // The model's own words, but weights of another.
-            model.vocabulary().save(saved.resolve("vocabulary.json"));
-            Safetensors.write(
-                    saved.resolve("model.safetensors"),
-                    Map.of("image_codebook", model.imageCodebook(), "logit_scale", model.logitScale()),
-                    Map.of("vocabulary", "0123456789abcdef"));
-            assertThatIllegalArgumentException()
-                    .isThrownBy(() -> LexVla.load(saved, Device.cpu()))
-                    .withMessageContaining("0123456789ab…");
-            Safetensors.write(saved.resolve("model.safetensors"), Map.of("logit_scale", model.logitScale()), Map.of());
-            assertThatIllegalArgumentException()
-                    .isThrownBy(() -> LexVla.load(saved, Device.cpu()))
-                    .withMessageContaining("image_codebook");
-            Safetensors.write(
-                    saved.resolve("model.safetensors"),
-                    Map.of("image_codebook", model.imageCodebook(), "logit_scale", model.logitScale()),
-                    Map.of());
-            assertThatIllegalArgumentException()
-                    .isThrownBy(() -> LexVla.load(saved, Device.cpu()))
-                    .withMessageContaining("adapter lacks the parameter");
-        }
-        // A language model with fewer rows than its tokenizer has words.
-        Path small = TinyModel.text(directory.resolve("small"), 1, 300);
-        assertThatIllegalArgumentException()
-                .isThrownBy(() -> LexVla.init(vision, small, InitOptions.standard()))
-                .withMessageContaining("the output matrix in " + small + " has 300 rows");
-        Path wide = directory.resolve("wide");
-        try (Llama other = Llama.random(LlamaConfig.of(571, 32, 48, 1, 2, 256), 1, Device.cpu())) {
-            other.save(wide);
-        }
-        TinyTokenizer.install(wide, TinyTokenizer.JSON, TinyTokenizer.CONFIG);
-        try (LexVla model = init()) {
-            model.save(saved, vision, wide);
-        }
-        assertThatIllegalArgumentException()
-                .isThrownBy(() -> LexVla.load(saved, Device.cpu()))
-                .withMessageContaining("these are not the backbones it was made for");
     }
 }

@@ -6,6 +6,7 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Random;
+import org.bytedeco.pytorch.Scalar;
 import org.lexvla.lexical.Device;
 
 /** Backbones of a few thousand random parameters, in the real layouts on disk. */
@@ -23,7 +24,7 @@ final class TinyModel {
             // The initial 0.02 would make all tokens alike.
             vision.parameters().forEach((name, tensor) -> {
                 if (tensor.dim() > 1) {
-                    tensor.mul_(new org.bytedeco.pytorch.Scalar(10));
+                    tensor.mul_(new Scalar(10));
                 }
             });
             vision.save(directory);
@@ -40,7 +41,7 @@ final class TinyModel {
         try (Llama text = Llama.random(LlamaConfig.of(vocabulary, TEXT_WIDTH, 48, 2, 2, 256), seed, Device.cpu())) {
             text.parameters().forEach((name, tensor) -> {
                 if (tensor.dim() > 1) {
-                    tensor.mul_(new org.bytedeco.pytorch.Scalar(10));
+                    tensor.mul_(new Scalar(10));
                 }
             });
             text.save(directory);

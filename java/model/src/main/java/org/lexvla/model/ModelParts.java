@@ -1,0 +1,195 @@
+package org.lexvla.model;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.lexvla.lexical.Device;
+import org.lexvla.lexical.Vocabulary;
+
+/** The parts of a {@link LexVla}, read from a model directory or made from two backbones, and checked against each other. */
+final class ModelParts implements AutoCloseable {
+    private static final String TEXT_CODEBOOK = "text_codebook";
+    private static final int STANDARD_SIZE = 224;
+    /** The temperature in the beginning (SPEC §6). */
+    private static final double TEMPERATURE = 0.07;
+
+    final Device device;
+    LexVlaConfig config;
+    Vocabulary vocabulary;
+    Tokenizer tokenizer;
+    ImageTransform transform;
+    DinoV2 vision;
+    Adapter adapter;
+    Llama text;
+    Lora lora;
+    private Parameters codes;
+
+    private ModelParts(Device device) {
+        this.device = device;
+    }
+
+    static ModelParts load(Path directory, Device device, ScalarType type) throws IOException {
+        ModelParts parts = new ModelParts(device);
+        try {
+            parts.read(directory, type);
+            return parts;
+        } catch (IOException | RuntimeException e) {
+            parts.close();
+            throw e;
+        }
+    }
+
+    static ModelParts init(Path visionDirectory, Path textDirectory, InitOptions options) throws IOException {
+        ModelParts parts = new ModelParts(options.device());
+        try {
+            parts.make(visionDirectory, textDirectory, options);
+            return parts;
+        } catch (IOException | RuntimeException e) {
+            parts.close();
+            throw e;
+        }
+    }
+
+    private void read(Path directory, ScalarType type) throws IOException {
+        config = LexVlaConfig.load(directory);
+        ModelDirectory.requireComplete(directory);
+        vocabulary = Vocabulary.load(directory.resolve(ModelDirectory.VOCABULARY));
+        transform = ImageTransform.load(directory);
+        backbones(config.vision(), config.text(), type);
+        AdapterConfig shape = config.adapter();
+        if (shape.width() != vision.config().hiddenSize()
+                || shape.outWidth() != text.config().hiddenSize()) {
+            throw new IllegalArgumentException(
+                    "the adapter of " + directory + " goes from width " + shape.width() + " to "
+                            + shape.outWidth() + ", but the visual encoder has width "
+                            + vision.config().hiddenSize()
+                            + " and the language model " + text.config().hiddenSize()
+                            + ": these are not the backbones it was made for");
+        }
+        ModelDirectory.requireTokens(vocabulary, tokenizer, text.config().vocabularySize(), config.text());
+        try (Safetensors weights = Safetensors.open(directory.resolve(ModelDirectory.WEIGHTS))) {
+            ModelDirectory.requireCodebook(weights, vocabulary, shape.outWidth());
+            Map<String, Tensor> own = new HashMap<>();
+            for (String name : weights.names()) {
+                if (name.startsWith(ModelDirectory.ADAPTER)) {
+                    own.put(name.substring(ModelDirectory.ADAPTER.length()), weights.tensor(name, device));
+                }
+            }
+            adapter = Adapter.of(shape, own, device);
+            codebooks(
+                    weights.tensor(ModelDirectory.IMAGE_CODEBOOK, device),
+                    weights.tensor(ModelDirectory.LOGIT_SCALE, device));
+        }
+        lora = Lora.load(directory.resolve(ModelDirectory.LORA), text.config(), device);
+        text.attach(lora);
+    }
+
+    private void make(Path visionDirectory, Path textDirectory, InitOptions options) throws IOException {
+        backbones(visionDirectory, textDirectory, options.type());
+        vocabulary = Vocabulary.select(tokenizer.tokens(), options.rule(), options.tokenCounts());
+        ModelDirectory.requireTokens(vocabulary, tokenizer, text.config().vocabularySize(), textDirectory);
+        transform = options.transform() == null ? transform(visionDirectory, vision.config()) : options.transform();
+        requirePatches(visionDirectory);
+        AdapterConfig shape =
+                options.adapter(vision.config().hiddenSize(), text.config().hiddenSize());
+        adapter = Adapter.random(shape, options.seed(), device);
+        lora = Lora.create(options.lora(), text.config(), options.seed(), device);
+        codebooks(null, LibTorch.of(new float[] {(float) Math.log(1 / TEMPERATURE)}));
+        config = new LexVlaConfig(
+                        visionDirectory,
+                        textDirectory,
+                        options.prompt(),
+                        options.poolCls(),
+                        shape,
+                        options.sparsification(vocabulary.size()))
+                .withBackbones(visionDirectory, textDirectory);
+        text.attach(lora);
+    }
+
+    private void backbones(Path visionDirectory, Path textDirectory, ScalarType type) throws IOException {
+        ModelDirectory.requireBackbone("vision", visionDirectory);
+        ModelDirectory.requireBackbone("text", textDirectory);
+        tokenizer = Tokenizer.load(textDirectory);
+        vision = DinoV2.load(visionDirectory, device, type);
+        text = Llama.load(textDirectory, device, type);
+    }
+
+    /** SPEC §4's transform in the words of the encoder's own files. */
+    private static ImageTransform transform(Path directory, DinoV2Config vision) throws IOException {
+        if (Files.isRegularFile(directory.resolve(ImageTransform.FILE))) {
+            ImageTransform theirs = ImageTransform.load(directory);
+            return new ImageTransform(theirs.crop(), theirs.crop(), theirs.mean(), theirs.std());
+        }
+        return ImageTransform.imageNet(Math.min(STANDARD_SIZE, vision.imageSize()));
+    }
+
+    private void requirePatches(Path directory) {
+        int patch = vision.config().patchSize();
+        if (transform.crop() % patch != 0) {
+            throw new IllegalArgumentException(
+                    "pictures are cropped to " + transform.crop() + ", which is no multiple of the" + " patch size "
+                            + patch + " of " + directory + ": set a transform with another crop");
+        }
+    }
+
+    /** Z_txt from the output matrix; Z_img as given, or a copy of Z_txt; both with one row per word. */
+    private void codebooks(Tensor image, Tensor scale) {
+        long[] rows = Arrays.stream(vocabulary.tokenIds()).asLongStream().toArray();
+        Tensor ids = LibTorch.of(rows, rows.length).to(LibTorch.device(device), ScalarType.Long);
+        Tensor words = torch.index_select(text.outputMatrix().detach(), 0, ids).contiguous();
+        codes = new Parameters("model", device, ScalarType.Float);
+        codes.put(TEXT_CODEBOOK, words);
+        codes.put(ModelDirectory.IMAGE_CODEBOOK, leaf(image == null ? words : image));
+        codes.put(ModelDirectory.LOGIT_SCALE, leaf(scale.view()));
+    }
+
+    /** A float32 copy that is trained. */
+    private Tensor leaf(Tensor tensor) {
+        return tensor.detach()
+                .to(LibTorch.device(device), ScalarType.Float, false, true, null)
+                .contiguous()
+                .requires_grad_(true);
+    }
+
+    Tensor imageCodebook() {
+        return codes.get(ModelDirectory.IMAGE_CODEBOOK);
+    }
+
+    Tensor textCodebook() {
+        return codes.get(TEXT_CODEBOOK);
+    }
+
+    Tensor logitScale() {
+        return codes.get(ModelDirectory.LOGIT_SCALE);
+    }
+
+    /** Closes what there is; may be called on a half-made one. */
+    @Override
+    public void close() {
+        if (text != null) {
+            text.attach(null);
+            text.close();
+        }
+        if (lora != null) {
+            lora.close();
+        }
+        if (vision != null) {
+            vision.close();
+        }
+        if (adapter != null) {
+            adapter.close();
+        }
+        if (codes != null) {
+            codes.close();
+        }
+        if (tokenizer != null) {
+            tokenizer.close();
+        }
+    }
+}

@@ -14,7 +14,6 @@ import java.util.Locale;
 public final class LineChart {
     private static final String[] COLOURS = {"#832681", "#e75263", "#1f77b4", "#2a9d5c", "#b8730a", "#51127c"};
     private static final int LEFT = 56;
-    private static final int RIGHT = 110;
     private static final int TOP = 14;
     private static final int BOTTOM = 46;
 
@@ -52,7 +51,8 @@ public final class LineChart {
 
     /** The chart as an SVG element of the given size; the vertical axis begins at 0 if that is near. */
     public String toSvg(int width, int height) {
-        Axis horizontal = axis(true, LEFT, width - RIGHT);
+        int edge = width - rightMargin();
+        Axis horizontal = axis(true, LEFT, edge);
         Axis vertical = axis(false, height - BOTTOM, TOP);
         StringBuilder svg = new StringBuilder();
         svg.append(String.format(
@@ -65,7 +65,7 @@ public final class LineChart {
                 Markup.escape(xLabel)));
         for (double tick : vertical.ticks()) {
             double y = vertical.at(tick);
-            svg.append(segment(LEFT, y, width - RIGHT, y, tick == vertical.from ? "#999" : "#e6e3ea"));
+            svg.append(segment(LEFT, y, edge, y, tick == vertical.from ? "#999" : "#e6e3ea"));
             svg.append(text(LEFT - 8, y + 4, "end", "#666", vertical.write(tick)));
         }
         for (double tick : horizontal.ticks()) {
@@ -73,27 +73,33 @@ public final class LineChart {
             svg.append(segment(x, height - BOTTOM, x, height - BOTTOM + 4, "#999"));
             svg.append(text(x, height - BOTTOM + 18, "middle", "#666", horizontal.write(tick)));
         }
-        svg.append(text((LEFT + width - RIGHT) / 2.0, height - 8, "middle", "#444", xLabel));
+        svg.append(text((LEFT + edge) / 2.0, height - 8, "middle", "#444", xLabel));
         svg.append(String.format(
                 Locale.ROOT,
                 "<text transform=\"translate(14 %.1f) rotate(-90)\" text-anchor=\"middle\">%s</text>",
                 (TOP + height - BOTTOM) / 2.0,
                 Markup.escape(yLabel)));
-        drawLines(svg, horizontal, vertical, width);
+        drawLines(svg, horizontal, vertical, edge);
         return svg.append("</svg>").toString();
     }
 
-    private void drawLines(StringBuilder svg, Axis horizontal, Axis vertical, int width) {
+    private void drawLines(StringBuilder svg, Axis horizontal, Axis vertical, int edge) {
         List<double[]> ends = new ArrayList<>();
         for (int i = 0; i < lines.size(); i++) {
             Line line = lines.get(i);
             StringBuilder points = new StringBuilder();
             double end = Double.NaN;
+            double right = Double.NEGATIVE_INFINITY;
             int count = 0;
             for (int p = 0; p < line.x.length; p++) {
                 if (Double.isFinite(line.x[p]) && Double.isFinite(line.y[p])) {
-                    end = vertical.at(line.y[p]);
-                    points.append(String.format(Locale.ROOT, "%.1f,%.1f ", horizontal.at(line.x[p]), end));
+                    double x = horizontal.at(line.x[p]);
+                    double y = vertical.at(line.y[p]);
+                    points.append(String.format(Locale.ROOT, "%.1f,%.1f ", x, y));
+                    if (x >= right) {
+                        right = x;
+                        end = y;
+                    }
                     count++;
                 }
             }
@@ -118,8 +124,14 @@ public final class LineChart {
         for (double[] end : ends) {
             double y = Math.max(end[0] + 4, lowest + 15);
             lowest = y;
-            svg.append(text(width - RIGHT + 8, y, "start", colour((int) end[1]), lines.get((int) end[1]).name));
+            svg.append(text(edge + 8, y, "start", colour((int) end[1]), lines.get((int) end[1]).name));
         }
+    }
+
+    /** Room for the longest name of a line. */
+    private int rightMargin() {
+        int longest = lines.stream().mapToInt(line -> line.name.length()).max().orElse(0);
+        return 18 + 7 * longest;
     }
 
     private static String colour(int line) {
@@ -169,7 +181,7 @@ public final class LineChart {
         if (high == low) {
             high = low + 1;
         }
-        double rough = (high - low) / 5;
+        double rough = (high - low) / (horizontal ? 4 : 5);
         double power = Math.pow(10, Math.floor(Math.log10(rough)));
         double step = rough / power < 1.5
                 ? power

@@ -27,7 +27,7 @@ class LineChartTest {
         double[] first = point(points[0]);
         double[] last = point(points[2]);
         assertThat(first[0]).isEqualTo(56);
-        assertThat(last[0]).isBetween(350.0, 370.0);
+        assertThat(last[0]).isBetween(415.0, 441.0);
         assertThat(first[1]).as("7.3 is near the top").isBetween(14.0, 50.0);
         assertThat(last[1]).as("0.4 is near the bottom").isBetween(190.0, 214.0);
         assertThat(((Element) lines.item(1)).getAttribute("points").split(" ")).hasSize(1);

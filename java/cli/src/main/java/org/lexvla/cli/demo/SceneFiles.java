@@ -23,6 +23,12 @@ import java.util.List;
  * </pre>
  */
 public final class SceneFiles {
+    /** Kinds strong, backgrounds pale and near to what they look like; in the order of {@link Scene#classNames()}. */
+    private static final int[] CLASS_COLOURS = {
+        0x8C2D19, 0x2E7D32, 0xE07A1F, 0xF2C14E, 0x1F77B4, 0xD62780, 0xE86FB0, 0x6A3D9A, 0x00A6A6, 0xB5179E, 0xC1121F,
+        0x7F5539, 0x8ECFDD, 0xB9DE92, 0xF1DEB0, 0xDDE6F0, 0x4B527F, 0xBFE3FA
+    };
+
     private static final IndexColorModel PALETTE = palette();
 
     private SceneFiles() {}
@@ -115,18 +121,13 @@ public final class SceneFiles {
     }
 
     private static IndexColorModel palette() {
-        int kinds = Kind.values().length;
         byte[] red = new byte[256];
         byte[] green = new byte[256];
         byte[] blue = new byte[256];
         for (int i = 0; i < Scene.CLASSES; i++) {
-            // Kinds strong and bright in hues around the circle, backgrounds pale.
-            Color colour = i < kinds
-                    ? Color.getHSBColor(i / (float) kinds, i % 2 == 0 ? 0.85f : 0.65f, i % 2 == 0 ? 0.75f : 0.95f)
-                    : Color.getHSBColor((i - kinds) / (float) (Scene.CLASSES - kinds) + 0.08f, 0.18f, 0.93f);
-            red[i] = (byte) colour.getRed();
-            green[i] = (byte) colour.getGreen();
-            blue[i] = (byte) colour.getBlue();
+            red[i] = (byte) (CLASS_COLOURS[i] >> 16);
+            green[i] = (byte) (CLASS_COLOURS[i] >> 8);
+            blue[i] = (byte) CLASS_COLOURS[i];
         }
         red[255] = green[255] = blue[255] = (byte) 255;
         return new IndexColorModel(8, 256, red, green, blue);

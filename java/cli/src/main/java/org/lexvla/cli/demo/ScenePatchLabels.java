@@ -45,8 +45,7 @@ public final class ScenePatchLabels implements PatchLabels {
             int first = i * patches.kinds().length;
             for (int p = 0; p < patches.kinds().length; p++) {
                 boolean object = patches.kinds()[p] >= 0;
-                into[0][first + p] =
-                        object ? patches.kinds()[p] : Kind.values().length + patches.backgrounds()[p];
+                into[0][first + p] = object ? patches.kinds()[p] : Kind.values().length + patches.backgrounds()[p];
                 into[1][first + p] = patches.colours()[p];
             }
         }

@@ -1,0 +1,65 @@
+package org.lexvla.cli;
+
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.memory.RootAllocator;
+import org.lexvla.model.LexVla;
+import org.lexvla.search.LexicalIndex;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** Encodes pictures into an index that {@code lexvla search} reads. */
+@Command(
+        name = "index",
+        description = "Encode pictures into an index for 'lexvla search'.",
+        mixinStandardHelpOptions = true,
+        footer = {"", "Example: ./lexvla index --model model --data pictures/ --out pictures.index"})
+final class IndexCommand implements Callable<Integer> {
+    @Option(names = "--model", required = true, paramLabel = "MODEL", description = "Model directory.")
+    private Path model;
+
+    @Option(
+            names = "--data",
+            required = true,
+            paramLabel = "DATA",
+            description = "A captions.tsv, a directory or a picture.")
+    private Path data;
+
+    @Option(names = "--out", required = true, paramLabel = "INDEX", description = "Index directory to make.")
+    private Path out;
+
+    @Mixin
+    private SparsityOptions sparsity;
+
+    @Mixin
+    private DeviceOption device;
+
+    @Mixin
+    private Console console;
+
+    @Override
+    public Integer call() throws Exception {
+        Inputs.requireAbsent(out);
+        try (BufferAllocator allocator = new RootAllocator();
+                LexVla encoder = LexVla.load(model, device.get());
+                Encoder.Encoded encoded = new Encoder(encoder, sparsity.get(encoder.vocabulary()), allocator, console)
+                        .pictures(Inputs.pictures(data))) {
+            LexicalIndex.create(out, encoded.batch(), encoded.ids(), model);
+            Encoder.reportSkipped(encoded.skipped(), console);
+            console.line(
+                    "%d pictures, %.1f active words each, indexed in %s",
+                    encoded.ids().size(), encoded.batch().meanActive(), out);
+            Map<String, Object> result = new LinkedHashMap<>();
+            result.put("pictures", encoded.ids().size());
+            result.put("skipped", encoded.skipped());
+            result.put("active_words", encoded.batch().meanActive());
+            result.put("index", out.toString());
+            console.result(result);
+        }
+        return 0;
+    }
+}

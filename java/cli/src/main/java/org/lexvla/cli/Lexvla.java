@@ -1,0 +1,98 @@
+package org.lexvla.cli;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.NoSuchFileException;
+import java.util.Map;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ParseResult;
+
+/** The commands of {@code ./lexvla}. Exit codes: 0 done, 1 failed, 2 wrong use. */
+@Command(
+        name = "lexvla",
+        description = "Pictures and texts as sparse vectors over words.",
+        mixinStandardHelpOptions = true,
+        versionProvider = Lexvla.Version.class,
+        synopsisSubcommandLabel = "COMMAND",
+        subcommands = {
+            InitCommand.class,
+            TrainCommand.class,
+            EncodeCommand.class,
+            IndexCommand.class,
+            SearchCommand.class,
+            EvaluateCommand.class,
+            InfoCommand.class,
+            DoctorCommand.class
+        },
+        footer = {
+            "",
+            "Start with: ./lexvla demo --out /tmp/lexvla-demo",
+            "Every command explains itself: ./lexvla COMMAND --help"
+        })
+public final class Lexvla {
+    private Lexvla() {}
+
+    /** Runs one command and exits. */
+    public static void main(String[] arguments) {
+        System.exit(run(arguments));
+    }
+
+    /** Runs one command, as {@link #main} does, and returns its exit code. */
+    public static int run(String... arguments) {
+        return new CommandLine(new Lexvla())
+                .setExecutionExceptionHandler(Lexvla::fail)
+                .setCaseInsensitiveEnumValuesAllowed(true)
+                .setUsageHelpAutoWidth(true)
+                .execute(arguments);
+    }
+
+    /** What a user can mend is one line; what is our fault comes with its stack trace. */
+    private static int fail(Exception failure, CommandLine command, ParseResult parsed) {
+        String message = message(failure);
+        command.getErr().println("lexvla " + command.getCommandName() + ": " + message);
+        if (!expected(failure) || Boolean.getBoolean("lexvla.stacktrace")) {
+            failure.printStackTrace(command.getErr());
+        }
+        if (command.getMixins().get("console") != null && parsed.hasMatchedOption("--json")) {
+            System.out.println(Console.toJson(Map.of("error", message)));
+        }
+        return 1;
+    }
+
+    private static boolean expected(Exception failure) {
+        return failure instanceof IOException
+                || failure instanceof UncheckedIOException
+                || failure instanceof IllegalArgumentException
+                || failure instanceof IllegalStateException
+                || failure instanceof UnsupportedOperationException;
+    }
+
+    private static String message(Throwable failure) {
+        if (failure instanceof UncheckedIOException && failure.getCause() != null) {
+            return message(failure.getCause());
+        }
+        // The messages of these are the bare path.
+        if (failure instanceof NoSuchFileException || failure instanceof FileNotFoundException) {
+            return "no such file: " + failure.getMessage();
+        }
+        if (failure instanceof AccessDeniedException) {
+            return "no permission for " + failure.getMessage();
+        }
+        if (failure instanceof FileAlreadyExistsException) {
+            return "exists already: " + failure.getMessage();
+        }
+        return failure.getMessage() == null ? failure.toString() : failure.getMessage();
+    }
+
+    static final class Version implements CommandLine.IVersionProvider {
+        @Override
+        public String[] getVersion() {
+            String version = Lexvla.class.getPackage().getImplementationVersion();
+            return new String[] {"lexvla " + (version == null ? "(development)" : version)};
+        }
+    }
+}

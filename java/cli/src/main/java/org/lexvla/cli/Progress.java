@@ -1,0 +1,90 @@
+package org.lexvla.cli;
+
+import java.time.Duration;
+import java.util.Locale;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+
+/**
+ * How far long work has come, on standard error: a bar on a terminal, else a line every ten seconds, so that a log shows
+ * life too.
+ */
+public final class Progress implements AutoCloseable {
+    private static final Duration BETWEEN_LINES = Duration.ofSeconds(10);
+
+    private final String task;
+    private final String unit;
+    private final long total;
+    private final ProgressBar bar;
+    private final long start = System.nanoTime();
+    private long lastLine = start;
+    private long done;
+    private String note = "";
+
+    private Progress(String task, String unit, long total, ProgressBar bar) {
+        this.task = task;
+        this.unit = unit;
+        this.total = total;
+        this.bar = bar;
+    }
+
+    static Progress start(String task, String unit, long total) {
+        ProgressBar bar = null;
+        // Whether standard error is a terminal is known to the launcher; Java cannot ask.
+        if (Boolean.getBoolean("lexvla.terminal")) {
+            bar = new ProgressBarBuilder()
+                    .setTaskName(task)
+                    .setUnit(" " + unit, 1)
+                    .setInitialMax(total)
+                    .setStyle(ProgressBarStyle.ASCII)
+                    .setUpdateIntervalMillis(250)
+                    .showSpeed()
+                    .build();
+        }
+        return new Progress(task, unit, total, bar);
+    }
+
+    /** Says that {@code done} of the total are done. */
+    public void to(long done) {
+        this.done = done;
+        if (bar != null) {
+            bar.stepTo(done);
+            return;
+        }
+        long now = System.nanoTime();
+        if (now - lastLine >= BETWEEN_LINES.toNanos()) {
+            lastLine = now;
+            double seconds = (now - start) / 1e9;
+            System.err.printf(
+                    Locale.ROOT,
+                    "%s: %d%s %s, %.0f s%s%n",
+                    task,
+                    done,
+                    total < 0 ? "" : " of " + total,
+                    unit,
+                    seconds,
+                    note.isEmpty() ? "" : ", " + note);
+        }
+    }
+
+    /** One more is done. */
+    public void step() {
+        to(done + 1);
+    }
+
+    /** A few words beside the numbers, such as the loss. */
+    public void note(String note) {
+        this.note = note;
+        if (bar != null) {
+            bar.setExtraMessage(note);
+        }
+    }
+
+    @Override
+    public void close() {
+        if (bar != null) {
+            bar.close();
+        }
+    }
+}

@@ -94,6 +94,8 @@ public final class LexicalIndex implements LexicalSearcher {
             Files.writeString(
                     written.resolve(INDEX),
                     JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n");
+            // Fails, as it should, if something has come into it meanwhile.
+            Files.deleteIfExists(target);
             Files.move(written, target, StandardCopyOption.ATOMIC_MOVE);
         } finally {
             remove(written);

@@ -122,10 +122,13 @@ public final class LexVla implements AutoCloseable {
      */
     public void save(Path directory, Path visionDirectory, Path textDirectory) throws IOException {
         requireOpen();
+        PointerScope scope = new PointerScope();
         try {
-            ModelDirectory.save(directory, this, parts.config.withBackbones(visionDirectory, textDirectory));
+            ModelDirectory.save(directory, parts, parts.config.withBackbones(visionDirectory, textDirectory));
         } catch (UncheckedIOException e) {
             throw new IOException(e.getMessage(), e);
+        } finally {
+            scope.close();
         }
     }
 

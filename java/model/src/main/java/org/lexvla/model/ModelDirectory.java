@@ -6,23 +6,23 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.stream.Stream;
-import org.bytedeco.pytorch.Tensor;
 import org.lexvla.lexical.Vocabulary;
 
 /**
  * The files of a model directory: {@code config.json}, {@code vocabulary.json}, {@code preprocessor_config.json},
- * {@code model.safetensors} (adapter, image codebook, logit scale) and {@code lora/} in PEFT's format.
+ * {@code model.safetensors} (adapter, image codebook, logit scale;
+ * the text codebook where it is no longer the output matrix) and {@code lora/} in PEFT's format.
  */
 final class ModelDirectory {
     static final String WEIGHTS = "model.safetensors";
     static final String VOCABULARY = "vocabulary.json";
     static final String LORA = "lora";
     static final String IMAGE_CODEBOOK = "image_codebook";
+    static final String TEXT_CODEBOOK = "text_codebook";
     static final String LOGIT_SCALE = "logit_scale";
     static final String ADAPTER = "adapter.";
     /** Metadata of the weights: which vocabulary the rows of the codebook belong to. */
@@ -35,7 +35,7 @@ final class ModelDirectory {
      * an existing directory stays. Interrupted at any point, it leaves a directory without {@code config.json} or a whole
      * model.
      */
-    static void save(Path directory, LexVla model, LexVlaConfig config) throws IOException {
+    static void save(Path directory, ModelParts parts, LexVlaConfig config) throws IOException {
         Path target = directory.toAbsolutePath().normalize();
         if (Files.exists(target) && !Files.isDirectory(target)) {
             throw new IOException("cannot save a model to " + directory + ": it is a file");
@@ -44,17 +44,13 @@ final class ModelDirectory {
         Path beside = target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
         Files.createDirectory(beside);
         try {
-            model.vocabulary().save(beside.resolve(VOCABULARY));
-            model.transform().save(beside);
-            Map<String, Tensor> tensors = new LinkedHashMap<>();
-            model.adapter().parameters().forEach((name, tensor) -> tensors.put(ADAPTER + name, tensor));
-            tensors.put(IMAGE_CODEBOOK, model.imageCodebook());
-            tensors.put(LOGIT_SCALE, model.logitScale());
+            parts.vocabulary.save(beside.resolve(VOCABULARY));
+            parts.transform.save(beside);
             Safetensors.write(
                     beside.resolve(WEIGHTS),
-                    tensors,
-                    Map.of("format", "pt", FINGERPRINT, model.vocabulary().fingerprint()));
-            model.lora().save(beside.resolve(LORA));
+                    parts.weights(),
+                    Map.of("format", "pt", FINGERPRINT, parts.vocabulary.fingerprint()));
+            parts.lora.save(beside.resolve(LORA));
             config.save(beside, target);
             if (Files.exists(target)) {
                 replace(beside, target);
@@ -113,11 +109,14 @@ final class ModelDirectory {
             throw new IllegalArgumentException(weights.source() + " has no " + IMAGE_CODEBOOK + " and " + LOGIT_SCALE
                     + ": not the weights of a LexVLA model");
         }
-        long[] shape = weights.shape(IMAGE_CODEBOOK);
-        if (shape.length != 2 || shape[0] != vocabulary.size() || shape[1] != width) {
-            throw new IllegalArgumentException("the vocabulary does not fit the codebook: " + weights.source() + " has "
-                    + Arrays.toString(shape) + ", expected [" + vocabulary.size() + " words, width " + width
-                    + "]: vocabulary, weights and language model must come from the same model");
+        for (String name : List.of(IMAGE_CODEBOOK, TEXT_CODEBOOK)) {
+            long[] shape = weights.names().contains(name) ? weights.shape(name) : null;
+            if (shape != null && (shape.length != 2 || shape[0] != vocabulary.size() || shape[1] != width)) {
+                throw new IllegalArgumentException("the vocabulary does not fit the codebook: " + name + " of "
+                        + weights.source() + " is " + Arrays.toString(shape) + ", expected [" + vocabulary.size()
+                        + " words, width " + width
+                        + "]: vocabulary, weights and language model must come from the same model");
+            }
         }
         String fingerprint = weights.metadata().get(FINGERPRINT);
         if (fingerprint != null && !fingerprint.equals(vocabulary.fingerprint())) {

@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -14,7 +15,6 @@ import org.lexvla.lexical.Vocabulary;
 
 /** The parts of a {@link LexVla}, read from a model directory or made from two backbones, and checked against each other. */
 final class ModelParts implements AutoCloseable {
-    private static final String TEXT_CODEBOOK = "text_codebook";
     private static final int STANDARD_SIZE = 224;
     /** The temperature in the beginning (SPEC §6). */
     private static final double TEMPERATURE = 0.07;
@@ -83,6 +83,10 @@ final class ModelParts implements AutoCloseable {
             }
             adapter = Adapter.of(shape, own, device);
             codebooks(
+                    weights.names().contains(ModelDirectory.TEXT_CODEBOOK)
+                            ? weights.tensor(ModelDirectory.TEXT_CODEBOOK, device)
+                                    .to(text.outputMatrix().scalar_type())
+                            : outputRows(),
                     weights.tensor(ModelDirectory.IMAGE_CODEBOOK, device),
                     weights.tensor(ModelDirectory.LOGIT_SCALE, device));
         }
@@ -100,7 +104,8 @@ final class ModelParts implements AutoCloseable {
                 options.adapter(vision.config().hiddenSize(), text.config().hiddenSize());
         adapter = Adapter.random(shape, options.seed(), device);
         lora = Lora.create(options.lora(), text.config(), options.seed(), device);
-        codebooks(null, LibTorch.of(new float[] {(float) Math.log(1 / TEMPERATURE)}));
+        Tensor words = outputRows();
+        codebooks(words, words, LibTorch.of(new float[] {(float) Math.log(1 / TEMPERATURE)}));
         config = new LexVlaConfig(
                         visionDirectory,
                         textDirectory,
@@ -138,15 +143,33 @@ final class ModelParts implements AutoCloseable {
         }
     }
 
-    /** Z_txt from the output matrix; Z_img as given, or a copy of Z_txt; both with one row per word. */
-    private void codebooks(Tensor image, Tensor scale) {
+    /** The rows of the output matrix that belong to the words: Z_txt of a new model. */
+    private Tensor outputRows() {
         long[] rows = Arrays.stream(vocabulary.tokenIds()).asLongStream().toArray();
         Tensor ids = LibTorch.of(rows, rows.length).to(LibTorch.device(device), ScalarType.Long);
-        Tensor words = torch.index_select(text.outputMatrix().detach(), 0, ids).contiguous();
+        return torch.index_select(text.outputMatrix().detach(), 0, ids);
+    }
+
+    private void codebooks(Tensor words, Tensor image, Tensor scale) {
         codes = new Parameters("model", device, ScalarType.Float);
-        codes.put(TEXT_CODEBOOK, words);
-        codes.put(ModelDirectory.IMAGE_CODEBOOK, leaf(image == null ? words : image));
+        codes.put(ModelDirectory.TEXT_CODEBOOK, words.contiguous());
+        codes.put(ModelDirectory.IMAGE_CODEBOOK, leaf(image));
         codes.put(ModelDirectory.LOGIT_SCALE, leaf(scale.view()));
+    }
+
+    /**
+     * What goes into the model's own weights. Z_txt is written only where it is no longer the output matrix: where input and
+     * output matrix are one and training has changed it, Z_txt, which never changes, would be lost.
+     */
+    Map<String, Tensor> weights() {
+        Map<String, Tensor> tensors = new LinkedHashMap<>();
+        adapter.parameters().forEach((name, tensor) -> tensors.put(ModelDirectory.ADAPTER + name, tensor));
+        tensors.put(ModelDirectory.IMAGE_CODEBOOK, imageCodebook());
+        tensors.put(ModelDirectory.LOGIT_SCALE, logitScale());
+        if (!outputRows().equal(textCodebook())) {
+            tensors.put(ModelDirectory.TEXT_CODEBOOK, textCodebook());
+        }
+        return tensors;
     }
 
     /** A float32 copy that is trained. */
@@ -162,7 +185,7 @@ final class ModelParts implements AutoCloseable {
     }
 
     Tensor textCodebook() {
-        return codes.get(TEXT_CODEBOOK);
+        return codes.get(ModelDirectory.TEXT_CODEBOOK);
     }
 
     Tensor logitScale() {

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
@@ -114,6 +115,33 @@ class ModelDirectoryTest {
         Path file = Files.writeString(directory.resolve("file"), "");
         try (LexVla model = init()) {
             assertThatIOException().isThrownBy(() -> model.save(file)).withMessageContaining("it is a file");
+        }
+    }
+
+    @Test
+    void theTextCodebookOutlivesATrainedOutputMatrix() throws IOException {
+        Path trained = directory.resolve("trained");
+        float[] before;
+        try (LexVla model = init()) {
+            before = floats(model.textCodebook());
+            model.save(saved);
+            assertThat(names()).doesNotContain("text_codebook");
+            // As where input and output matrix are one, and the language model is trained.
+            model.text().outputMatrix().mul_(LibTorch.of(new float[] {2}));
+            model.text().save(trained);
+            TinyTokenizer.install(trained, TinyTokenizer.JSON, TinyTokenizer.CONFIG);
+            model.save(saved, vision, trained);
+            assertThat(names()).contains("text_codebook");
+        }
+        try (LexVla model = LexVla.load(saved, Device.cpu())) {
+            assertThat(floats(model.textCodebook())).isEqualTo(before);
+            assertThat(model.config().text()).isEqualTo(trained.toAbsolutePath());
+        }
+    }
+
+    private Set<String> names() {
+        try (Safetensors weights = Safetensors.open(saved.resolve("model.safetensors"))) {
+            return Set.copyOf(weights.names());
         }
     }
 

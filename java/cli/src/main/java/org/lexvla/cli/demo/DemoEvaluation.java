@@ -138,7 +138,8 @@ public final class DemoEvaluation {
                             patchDis.model().meanIou(), patchDis.random().meanIou()),
                     images.meanActive(),
                     texts.meanActive(),
-                    model.vocabulary().size());
+                    model.vocabulary().size(),
+                    scenes.size());
             return new Result(figures, sweep(rows(denseImages), textVectors), shownPictures, named);
         }
     }

@@ -13,6 +13,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
  * @param activeWords mean active words of a picture
  * @param activeTextWords mean active words of a caption
  * @param vocabulary words in all
+ * @param pictures number of held-out pictures
  */
 public record DemoFigures(
         Recall textToImage,
@@ -21,7 +22,13 @@ public record DemoFigures(
         Patches patches,
         double activeWords,
         double activeTextWords,
-        int vocabulary) {
+        int vocabulary,
+        int pictures) {
+
+    /** Recall at k of a model that guesses. */
+    public double chance(int k) {
+        return Math.min(1, k / (double) pictures);
+    }
 
     /** Recall at 1, 5 and 10. */
     public record Recall(double r1, double r5, double r10) {

@@ -15,7 +15,8 @@ class DemoFiguresTest {
                 new DemoFigures.Patches(0.4, 0.02),
                 17.25,
                 9.5,
-                178);
+                178,
+                100);
         assertThat(figures.json())
                 .isEqualTo(new ObjectMapper()
                         .readTree("{\"retrieval\":{\"t2i\":{\"r1\":0.5,\"r5\":0.75,\"r10\":1.0},"

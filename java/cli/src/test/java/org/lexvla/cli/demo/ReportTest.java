@@ -37,7 +37,9 @@ class ReportTest {
     void figuresStandInTheTable() {
         String page = Report.html(data(1, figures(0.8125)));
         assertThat(page).contains("<td class=after>81.3 %</td>").contains("<th>FLOPs penalty</th>");
-        assertThat(page).contains("≥ 6.3 %").as("2.5 times the random baseline of 2.5 %");
+        assertThat(page).as("chance at 1 of 50 pictures").contains("<td>2.0 %</td>");
+        assertThat(page).as("chance at 10 of 50 pictures").contains("<td>20.0 %</td>");
+        assertThat(page).as("2.5 times the random baseline of 2.5 %").contains("≥ 6.3 %");
         assertThat(Report.html(data(1, null))).doesNotContain("<th>FLOPs penalty</th>");
     }
 
@@ -100,7 +102,7 @@ class ReportTest {
                 flops == null
                         ? List.of()
                         : List.of(new ReportData.NamedPatches(drawn.picture(), drawn.classes(), prediction, 8, 0.5)),
-                Map.of(Report.HELD_OUT_FACT, "100"));
+                Map.of("seed", "7"));
     }
 
     private static DemoFigures figures(double share) {
@@ -112,6 +114,7 @@ class ReportTest {
                 new DemoFigures.Patches(share, 0.025),
                 10,
                 5,
-                100);
+                100,
+                50);
     }
 }

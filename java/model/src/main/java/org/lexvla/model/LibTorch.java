@@ -1,7 +1,6 @@
 package org.lexvla.model;
 
 import java.util.Arrays;
-import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.LongArrayRef;
@@ -46,14 +45,19 @@ final class LibTorch {
     /** A CPU tensor of a copy of these numbers. */
     static Tensor of(float[] values, long... shape) {
         Tensor tensor = empty(ScalarType.Float, Device.cpu(), shape);
-        tensor.data_ptr_float().put(values);
+        // The address of an empty tensor is null.
+        if (values.length > 0) {
+            tensor.data_ptr_float().put(values);
+        }
         return tensor;
     }
 
     /** A CPU int64 tensor of a copy of these numbers. */
     static Tensor of(long[] values, long... shape) {
         Tensor tensor = empty(ScalarType.Long, Device.cpu(), shape);
-        tensor.data_ptr_long().put(values);
+        if (values.length > 0) {
+            tensor.data_ptr_long().put(values);
+        }
         return tensor;
     }
 
@@ -61,7 +65,9 @@ final class LibTorch {
     static long[] longs(Tensor tensor) {
         Tensor plain = tensor.cpu().to(ScalarType.Long).contiguous();
         long[] values = new long[Math.toIntExact(plain.numel())];
-        new LongPointer(plain.data_ptr_long()).get(values);
+        if (values.length > 0) {
+            plain.data_ptr_long().get(values);
+        }
         return values;
     }
 

@@ -1,0 +1,234 @@
+package org.lexvla.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Consumer;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.lexvla.lexical.Device;
+import org.lexvla.testing.RandomSource;
+import org.lexvla.testing.Seeded;
+
+@Seeded
+@SuppressWarnings("try")
+class DinoV2Test {
+    private static final DinoV2Config CONFIG = DinoV2Config.of(16, 2, 2, 4, 16);
+
+    @TempDir
+    Path directory;
+
+    private static Tensor pixels(RandomSource random, int batch, int height, int width) {
+        return LibTorch.of(random.gaussians(batch * 3 * height * width), batch, 3, height, width);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"false, 0", "true, 0", "false, 2"})
+    void whatIsSavedIsLoaded(boolean swiGlu, int registers, RandomSource random) throws IOException {
+        DinoV2Config config =
+                new DinoV2Config(16, 2, 2, 4, 4, 16, 3, 1e-6, true, swiGlu, registers, DinoV2Config.Interpolation.SIZE);
+        try (PointerScope scope = new PointerScope();
+                DinoV2 model = DinoV2.random(config, random.nextLong(), Device.cpu())) {
+            model.save(directory.resolve("a"));
+            try (DinoV2 loaded = DinoV2.load(directory.resolve("a"), Device.cpu(), null)) {
+                assertThat(loaded.config()).isEqualTo(config);
+                Tensor pixels = pixels(random, 2, 16, 24);
+                assertThat(Numbers.floats(loaded.forward(pixels))).isEqualTo(Numbers.floats(model.forward(pixels)));
+                loaded.save(directory.resolve("b"));
+            }
+        }
+        for (String file : new String[] {"config.json", "model.safetensors"}) {
+            assertThat(Files.mismatch(
+                            directory.resolve("a").resolve(file),
+                            directory.resolve("b").resolve(file)))
+                    .isEqualTo(-1);
+        }
+    }
+
+    @Test
+    void theSeedDecides() {
+        try (PointerScope scope = new PointerScope();
+                DinoV2 a = DinoV2.random(CONFIG, 1, Device.cpu());
+                DinoV2 b = DinoV2.random(CONFIG, 1, Device.cpu());
+                DinoV2 c = DinoV2.random(CONFIG, 2, Device.cpu())) {
+            String name = "encoder.layer.1.mlp.fc1.weight";
+            float[] numbers = Numbers.floats(a.parameters().get(name));
+            assertThat(Numbers.floats(b.parameters().get(name))).isEqualTo(numbers);
+            assertThat(Numbers.floats(c.parameters().get(name))).isNotEqualTo(numbers);
+        }
+    }
+
+    @Test
+    void sizesOfThePublishedModels() {
+        DinoV2Config base = DinoV2Config.of(768, 12, 12, 14, 518);
+        assertThat(base.parameterCount()).isEqualTo(86_580_480);
+        DinoV2Config giant =
+                new DinoV2Config(1536, 40, 24, 4, 14, 518, 3, 1e-6, true, true, 0, DinoV2Config.Interpolation.OFFSET);
+        assertThat(giant.mlpSize()).isEqualTo(4096);
+        assertThat(giant.parameterCount()).isEqualTo(1_136_480_768L);
+    }
+
+    @Test
+    void registersAreDropped(RandomSource random) {
+        DinoV2Config config =
+                new DinoV2Config(16, 1, 2, 4, 4, 16, 3, 1e-6, true, false, 3, DinoV2Config.Interpolation.ANTIALIAS);
+        try (PointerScope scope = new PointerScope();
+                DinoV2 model = DinoV2.random(config, 1, Device.cpu())) {
+            Tensor pixels = pixels(random, 1, 8, 12);
+            assertThat(LibTorch.shape(model.forward(pixels))).isEqualTo(new long[] {1, 1 + 6, 16});
+            assertThat(LibTorch.shape(model.hiddenStates(pixels).get(1))).isEqualTo(new long[] {1, 1 + 3 + 6, 16});
+        }
+    }
+
+    @Test
+    void onlyATrainableModelHasGradients(RandomSource random) {
+        try (PointerScope scope = new PointerScope();
+                DinoV2 model = DinoV2.random(CONFIG, 1, Device.cpu())) {
+            Tensor pixels = pixels(random, 1, 16, 16);
+            assertThat(model.forward(pixels).requires_grad()).isFalse();
+            model.setTrainable(true);
+            model.forward(pixels).pow(new org.bytedeco.pytorch.Scalar(2)).sum().backward();
+            model.parameters().forEach((name, parameter) -> {
+                boolean used = !name.equals(DinoV2.MASK_TOKEN);
+                assertThat(parameter.grad().defined()).as(name).isEqualTo(used);
+            });
+            model.setTrainable(false);
+            assertThat(model.forward(pixels).requires_grad()).isFalse();
+        }
+    }
+
+    @Test
+    void bfloat16IsCloseToFloat32(RandomSource random) {
+        try (PointerScope scope = new PointerScope();
+                DinoV2 model = DinoV2.random(CONFIG, 1, Device.cpu())) {
+            model.save(directory);
+            try (DinoV2 half = DinoV2.load(directory, Device.cpu(), ScalarType.BFloat16)) {
+                Tensor pixels = pixels(random, 2, 16, 16);
+                Tensor tokens = half.forward(pixels);
+                assertThat(tokens.scalar_type().intern()).isEqualTo(ScalarType.BFloat16);
+                // A few roundings at 2^-8 of values of about 4.
+                Numbers.assertClose("tokens", tokens, model.forward(pixels), 0.15);
+            }
+        }
+    }
+
+    @Test
+    void picturesThatDoNotFitAreRefused() {
+        try (PointerScope scope = new PointerScope();
+                DinoV2 model = DinoV2.random(CONFIG, 1, Device.cpu())) {
+            assertThatThrownBy(() -> model.forward(LibTorch.empty(ScalarType.Float, Device.cpu(), 1, 3, 16, 18)))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("16 high and 18 wide")
+                    .hasMessageContaining("patch size 4");
+            assertThatThrownBy(() -> model.forward(LibTorch.empty(ScalarType.Float, Device.cpu(), 1, 3, 0, 16)))
+                    .isInstanceOf(IllegalArgumentException.class);
+            assertThatThrownBy(() -> model.forward(LibTorch.empty(ScalarType.Float, Device.cpu(), 1, 1, 16, 16)))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("[1, 1, 16, 16]");
+        }
+    }
+
+    @Test
+    void closedModelSaysSo() {
+        try (PointerScope scope = new PointerScope()) {
+            DinoV2 model = DinoV2.random(CONFIG, 1, Device.cpu());
+            model.close();
+            model.close();
+            Tensor pixels = LibTorch.empty(ScalarType.Float, Device.cpu(), 1, 3, 16, 16);
+            assertThatThrownBy(() -> model.forward(pixels))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("DINOv2 has been closed");
+        }
+    }
+
+    private void saveChanged(Consumer<Map<String, Tensor>> change) {
+        try (PointerScope scope = new PointerScope();
+                DinoV2 model = DinoV2.random(CONFIG, 1, Device.cpu())) {
+            model.save(directory);
+            Map<String, Tensor> tensors = new LinkedHashMap<>(model.parameters());
+            change.accept(tensors);
+            Safetensors.write(directory.resolve("model.safetensors"), tensors, Map.of());
+        }
+    }
+
+    private void assertRefused(Class<? extends Exception> type, String... parts) {
+        assertThatThrownBy(() -> DinoV2.load(directory, Device.cpu(), null).close())
+                .isInstanceOf(type)
+                .hasMessageContaining(directory.toString())
+                .message()
+                .contains(parts);
+    }
+
+    @Test
+    void missingTensorIsNamed() {
+        saveChanged(tensors -> tensors.remove("encoder.layer.1.norm1.bias"));
+        assertRefused(IllegalArgumentException.class, "lack 1 of", "encoder.layer.1.norm1.bias");
+    }
+
+    @Test
+    void theMaskTokenMayBeMissing() {
+        saveChanged(tensors -> tensors.remove(DinoV2.MASK_TOKEN));
+        DinoV2.load(directory, Device.cpu(), null).close();
+    }
+
+    @Test
+    void unknownTensorIsNamed() {
+        saveChanged(tensors -> tensors.put("encoder.layer.2.norm1.bias", tensors.get("layernorm.bias")));
+        assertRefused(IllegalArgumentException.class, "1 unknown", "encoder.layer.2.norm1.bias");
+    }
+
+    @Test
+    void shapeThatIsNotThatOfTheConfigurationIsNamed() {
+        saveChanged(tensors -> tensors.put("layernorm.bias", LibTorch.of(new float[12], 12)));
+        assertRefused(IllegalArgumentException.class, "layernorm.bias has shape [12], expected [16]");
+    }
+
+    @Test
+    void truncatedWeightsAreRefused() throws IOException {
+        saveChanged(tensors -> {});
+        Path file = directory.resolve("model.safetensors");
+        byte[] bytes = Files.readAllBytes(file);
+        for (int length : new int[] {0, 7, 100, bytes.length / 2, bytes.length - 1}) {
+            Files.write(file, Arrays.copyOf(bytes, length));
+            assertRefused(IllegalArgumentException.class, "truncated");
+        }
+    }
+
+    @Test
+    void missingFilesAreNamed() throws IOException {
+        assertRefused(UncheckedIOException.class, "config.json");
+        saveChanged(tensors -> {});
+        Files.delete(directory.resolve("model.safetensors"));
+        assertRefused(UncheckedIOException.class, "model.safetensors");
+    }
+
+    @Test
+    void wrongConfigurationsAreNamed() throws IOException {
+        String[][] cases = {
+            {"{\"hidden_size\": 16", "not proper JSON"},
+            {"{\"model_type\": \"vit\"}", "model_type"},
+            {"{\"hidden_size\": \"x\"}", "hidden_size = \"x\""},
+            {"{\"hidden_size\": -3}", "hidden_size = -3"},
+            {"{}", "hidden_size = nothing"},
+            {"{\"hidden_size\": 16, \"num_hidden_layers\": 1, \"num_attention_heads\": 3}", "not a multiple"},
+        };
+        for (String[] wrong : cases) {
+            Files.writeString(directory.resolve("config.json"), wrong[0]);
+            assertThatThrownBy(() -> DinoV2Config.load(directory))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining(wrong[1]);
+        }
+    }
+}

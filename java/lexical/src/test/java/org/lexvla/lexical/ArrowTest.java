@@ -67,4 +67,15 @@ abstract class ArrowTest {
         }
         return LexicalVector.of(vocabulary, kept, weights);
     }
+
+    /** Every element within a tolerance; NaN is close to nothing. */
+    static void assertClose(float[] actual, double[] expected, double tolerance) {
+        assertThat(actual).hasSameSizeAs(expected);
+        for (int i = 0; i < actual.length; i++) {
+            if (!(Math.abs(actual[i] - expected[i]) <= tolerance)) {
+                throw new AssertionError("element " + i + " is " + actual[i] + ", expected " + expected[i] + " within "
+                        + tolerance + " of it");
+            }
+        }
+    }
 }

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import java.util.Arrays;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.AfterEach;
@@ -353,11 +352,5 @@ class KernelsTest extends ArrowTest {
 
     private static double elu1p(double x) {
         return x >= 0 ? x + 1 : Math.exp(x);
-    }
-
-    private static void assertClose(float[] actual, double[] expected, double tolerance) {
-        double[] wide = new double[actual.length];
-        Arrays.setAll(wide, i -> actual[i]);
-        assertThat(wide).containsExactly(expected, within(tolerance));
     }
 }

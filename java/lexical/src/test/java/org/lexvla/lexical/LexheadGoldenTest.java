@@ -122,10 +122,4 @@ class LexheadGoldenTest extends ArrowTest {
         assertClose(gradTokens.floats(), golden.doubles("grad_tokens" + names), tolerance);
         assertClose(gradCodebook.floats(), golden.doubles("grad_codebook" + names), tolerance);
     }
-
-    private static void assertClose(float[] actual, double[] expected, double tolerance) {
-        double[] wide = new double[actual.length];
-        Arrays.setAll(wide, i -> actual[i]);
-        assertThat(wide).containsExactly(expected, within(tolerance));
-    }
 }

@@ -70,12 +70,14 @@ CUDA=OFF
 OPTIONS=()
 if [[ "$EXTENSION" == -gpu ]]; then
   CUDA=ON
-  NVCC="${CUDACXX:-}"
-  [[ -n "$NVCC" ]] || NVCC="$(command -v nvcc || true)"
-  [[ -n "$NVCC" ]] || for place in "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda; do
-    [[ -n "$place" && -x "$place/bin/nvcc" ]] && NVCC="$place/bin/nvcc" && break
-  done
+  NVCC="${CUDACXX:-$(command -v nvcc || true)}"
+  if [[ -z "$NVCC" ]]; then
+    for place in "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda; do
+      [[ -n "$place" && -x "$place/bin/nvcc" ]] && NVCC="$place/bin/nvcc" && break
+    done
+  fi
   [[ -n "$NVCC" ]] || fail "'nvcc' was not found on PATH, in CUDA_HOME, CUDA_PATH or /usr/local/cuda: install the CUDA toolkit, or build without the profile cuda (extension -gpu)"
+  command -v "$NVCC" > /dev/null || fail "CUDACXX names '$NVCC', which is no program: name nvcc there, or unset it"
   OPTIONS+=(-DCMAKE_CUDA_COMPILER="$NVCC")
 fi
 

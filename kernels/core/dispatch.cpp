@@ -59,7 +59,11 @@ const Choice &chosen() {
 }  // namespace
 
 const Table &table_for(const lexvla_exec &exec) {
-  if (exec.device != LEXVLA_CPU) fail(LEXVLA_UNSUPPORTED, "exec.device is %d: no CUDA kernels in this build", exec.device);
+#if defined(LEXVLA_CUDA)
+  if (exec.device != LEXVLA_CPU) return cuda::table();
+#else
+  (void)exec;  // its check lets no other device pass in a build without CUDA
+#endif
   if (chosen().unknown != nullptr) {
     fail(LEXVLA_INVALID_ARGUMENT, "the environment variable LEXVLA_MAX_ISA is '%s': portable, avx2 or avx512, or unset", chosen().unknown);
   }
@@ -71,5 +75,11 @@ const Table &table_for(const lexvla_exec &exec) {
 extern "C" {
 int32_t lexvla_version(void) { return 0 * 10000 + 1 * 100 + 0; }
 const char *lexvla_active_isa(void) { return lexvla::chosen().isa->name; }
-int32_t lexvla_has_cuda(void) { return 0; }
+int32_t lexvla_has_cuda(void) {
+#if defined(LEXVLA_CUDA)
+  return 1;
+#else
+  return 0;
+#endif
+}
 }

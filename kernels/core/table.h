@@ -27,6 +27,11 @@ LEXVLA_DECLARE_ISA(avx2)
 LEXVLA_DECLARE_ISA(avx512)
 #undef LEXVLA_DECLARE_ISA
 
+// Only in builds with LEXVLA_CUDA.
+namespace cuda {
+const Table &table();
+}
+
 }  // namespace lexvla
 
 #endif

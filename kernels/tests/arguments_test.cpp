@@ -42,7 +42,13 @@ TEST_CASE("arguments: exec, types and sizes") {
   valid.exec.device = -2;
   refused(valid.forward(), LEXVLA_INVALID_ARGUMENT, "exec.device is -2");
   valid.exec.device = 0;
-  if (lexvla_has_cuda() == 0) refused(valid.forward(), LEXVLA_UNSUPPORTED, "no CUDA kernels: build with LEXVLA_CUDA=ON");
+  if (lexvla_has_cuda() == 0) {
+    refused(valid.forward(), LEXVLA_UNSUPPORTED, "no CUDA kernels: build with LEXVLA_CUDA=ON");
+  } else {
+    // With CUDA in the build: a device that no machine has.
+    valid.exec.device = 1000;
+    refused(valid.forward(), LEXVLA_UNSUPPORTED, "exec.device is 1000");
+  }
   valid.exec.device = LEXVLA_CPU;
   valid.exec.threads = -1;
   refused(valid.forward(), LEXVLA_INVALID_ARGUMENT, "exec.threads is -1, at least 0");

@@ -23,6 +23,10 @@ import org.bytedeco.javacpp.tools.InfoMapper;
                     compiler = "cpp17",
                     include = {"lexvla/kernels.h", "lexvla/reference.h"},
                     link = "lexvla_kernels"),
+            // The build with CUDA kernels has its own jar, which Loader prefers where both are there.
+            @Platform(
+                    value = {"linux", "windows"},
+                    extension = "-gpu"),
         },
         target = "org.lexvla.kernels",
         global = "org.lexvla.kernels.global.kernels")

@@ -1,0 +1,31 @@
+#include "device.h"
+
+#include "../core/failure.h"
+
+namespace lexvla::cuda {
+
+void require(cudaError_t status, const char *what) {
+  if (status != cudaSuccess) fail(LEXVLA_CUDA_ERROR, "%s: %s (%s)", what, cudaGetErrorString(status), cudaGetErrorName(status));
+}
+
+void require_device(int32_t ordinal) {
+  int devices = 0;
+  const cudaError_t status = cudaGetDeviceCount(&devices);
+  if (status == cudaErrorNoDevice || status == cudaErrorInsufficientDriver) {
+    fail(LEXVLA_UNSUPPORTED, "exec.device is %d: %s: use LEXVLA_CPU, or install a driver that serves CUDA %d.%d", ordinal,
+        cudaGetErrorString(status), CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+  }
+  require(status, "cudaGetDeviceCount");
+  if (ordinal >= devices) {
+    fail(LEXVLA_UNSUPPORTED, "exec.device is %d, this machine has %d CUDA devices: ordinals are from 0", ordinal, devices);
+  }
+  int major = 0, minor = 0;
+  require(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ordinal), "cudaDeviceGetAttribute");
+  require(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, ordinal), "cudaDeviceGetAttribute");
+  if (major < kLeastMajor) {
+    fail(LEXVLA_UNSUPPORTED, "exec.device %d has compute capability %d.%d, at least %d.0: use LEXVLA_CPU", ordinal, major, minor,
+        kLeastMajor);
+  }
+}
+
+}  // namespace lexvla::cuda

@@ -94,7 +94,8 @@ LEXVLA_API const char *lexvla_last_error(void);
 
 /**
  * The instruction set the CPU kernels run with: "portable", "avx2" or "avx512". The best that the machine has, or less
- * where the environment variable LEXVLA_MAX_ISA names a lesser one (read once, at the first call of any function).
+ * where the environment variable LEXVLA_MAX_ISA names a lesser one (read once, at the first call of any function). Any
+ * other value of it is refused by every operation on the CPU, with LEXVLA_INVALID_ARGUMENT.
  */
 LEXVLA_API const char *lexvla_active_isa(void);
 
@@ -196,7 +197,7 @@ LEXVLA_API int32_t lexvla_token_activations(const lexvla_exec *exec, int32_t typ
  * @param values    [rows, words]
  * @param threshold not NaN
  * @param capacity  entries that ids and weights can hold; less than needed is LEXVLA_CAPACITY with offsets written
- * @param offsets   out, [rows + 1]; more than 2^31 - 1 entries is LEXVLA_CAPACITY
+ * @param offsets   out, [rows + 1]; more than 2^31 - 1 entries is LEXVLA_CAPACITY, without offsets
  * @param ids       out, [capacity], or NULL
  * @param weights   out, [capacity], NULL iff ids is
  */
@@ -219,7 +220,8 @@ LEXVLA_API int32_t lexvla_sparsify_top_k(const lexvla_exec *exec, const float *v
  * Accumulated in at least float32; 0 where no word is shared.
  *
  * The ids of a row must be strictly ascending and in [0, words), offsets ascending and not negative (they need not start
- * at 0: a slice keeps its parent's); otherwise LEXVLA_INVALID_ARGUMENT names the row.
+ * at 0: a slice keeps its parent's); otherwise LEXVLA_INVALID_ARGUMENT names the row. Of a matrix without rows the
+ * offsets are not read and may be NULL. A word that only one of two rows has adds nothing, whatever its weight.
  *
  * @param a_offsets [a_rows + 1], indexes a_ids and a_weights
  * @param b_offsets [b_rows + 1], indexes b_ids and b_weights

@@ -6,10 +6,9 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
+import org.lexvla.evaluation.DenseRows;
 import org.lexvla.evaluation.Retrieval;
 import org.lexvla.evaluation.SparsitySweep;
-import org.lexvla.lexical.LexicalBatch;
-import org.lexvla.lexical.LexicalVector;
 import org.lexvla.lexical.Sparsification;
 import org.lexvla.model.LexVla;
 import picocli.CommandLine.Command;
@@ -53,8 +52,8 @@ final class SparsityCommand implements Callable<Integer> {
                 thresholds[i] /= Math.sqrt(encoder.vocabulary().size());
             }
             List<SparsitySweep.Point> points = SparsitySweep.of(
-                    dense(vectors.pictures()),
-                    dense(vectors.texts()),
+                    DenseRows.of(vectors.pictures()),
+                    DenseRows.of(vectors.texts()),
                     vectors.owner(),
                     thresholds,
                     Retrieval.Ties.WORST);
@@ -72,18 +71,5 @@ final class SparsityCommand implements Callable<Integer> {
             console.result(Map.of("vocabulary", encoder.vocabulary().size(), "points", points));
         }
         return 0;
-    }
-
-    private static float[][] dense(LexicalBatch batch) {
-        float[][] rows = new float[batch.size()][batch.vocabulary().size()];
-        for (int row = 0; row < rows.length; row++) {
-            LexicalVector vector = batch.get(row);
-            int[] ids = vector.ids();
-            float[] weights = vector.weights();
-            for (int i = 0; i < ids.length; i++) {
-                rows[row][ids[i]] = weights[i];
-            }
-        }
-        return rows;
     }
 }

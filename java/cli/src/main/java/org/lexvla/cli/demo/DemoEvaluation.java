@@ -6,10 +6,8 @@ import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Tensor;
 import org.lexvla.evaluation.ConfusionMatrix;
+import org.lexvla.evaluation.DenseRows;
 import org.lexvla.evaluation.PatchDis;
 import org.lexvla.evaluation.Retrieval;
 import org.lexvla.evaluation.SparsitySweep;
@@ -105,15 +103,15 @@ public final class DemoEvaluation {
                 words.add(vector.top(Math.max(1, vector.active())));
             }
             WordPrecision precision = precision(words);
-            float[][] textVectors = rows(denseTexts);
-            float[][] classVectors = rows(classes);
+            float[][] textVectors = DenseRows.of(denseTexts);
+            float[][] classVectors = DenseRows.of(classes);
             PatchDis patchDis = new PatchDis(Scene.CLASSES, patch, BASELINE_SEED);
             List<ReportData.ShownPicture> shownPictures = new ArrayList<>();
             List<ReportData.NamedPatches> named = new ArrayList<>();
             int firstCaption = 0;
             for (int from = 0; from < scenes.size(); from += BATCH) {
                 int to = Math.min(scenes.size(), from + BATCH);
-                float[][][] patches = patchVectors(pictures.subList(from, to));
+                float[][][] patches = PatchVectors.of(model, pictures.subList(from, to));
                 for (int i = from; i < to; i++) {
                     int[] prediction = PatchDis.classify(patches[i - from], classVectors);
                     int[] mask = unsigned(drawn.get(i).classes());
@@ -140,7 +138,7 @@ public final class DemoEvaluation {
                     texts.meanActive(),
                     model.vocabulary().size(),
                     scenes.size());
-            return new Result(figures, sweep(rows(denseImages), textVectors), shownPictures, named);
+            return new Result(figures, sweep(DenseRows.of(denseImages), textVectors), shownPictures, named);
         }
     }
 
@@ -193,43 +191,6 @@ public final class DemoEvaluation {
         alone.add(mask, PatchDis.enlarge(prediction, columns, patch));
         DrawnScene picture = drawn.get(scene);
         return new ReportData.NamedPatches(picture.picture(), picture.classes(), prediction, columns, alone.meanIou());
-    }
-
-    /** Dense normalised vectors of the patches, [pictures][patches][V]. */
-    private float[][][] patchVectors(List<BufferedImage> pictures) {
-        PointerScope scope = new PointerScope();
-        NoGradGuard guard = new NoGradGuard();
-        try {
-            Tensor activations =
-                    model.patchActivations(model.pixels(pictures)).cpu().contiguous();
-            int patches = Math.toIntExact(activations.size(1));
-            int vocabulary = Math.toIntExact(activations.size(2));
-            float[] flat = new float[Math.toIntExact(activations.numel())];
-            activations.data_ptr_float().get(flat);
-            float[][][] vectors = new float[pictures.size()][patches][vocabulary];
-            for (int i = 0; i < pictures.size(); i++) {
-                for (int p = 0; p < patches; p++) {
-                    System.arraycopy(flat, (i * patches + p) * vocabulary, vectors[i][p], 0, vocabulary);
-                }
-            }
-            return vectors;
-        } finally {
-            guard.close();
-            scope.close();
-        }
-    }
-
-    private static float[][] rows(LexicalBatch batch) {
-        float[][] rows = new float[batch.size()][batch.vocabulary().size()];
-        for (int i = 0; i < rows.length; i++) {
-            LexicalVector vector = batch.get(i);
-            int[] ids = vector.ids();
-            float[] weights = vector.weights();
-            for (int k = 0; k < ids.length; k++) {
-                rows[i][ids[k]] = weights[k];
-            }
-        }
-        return rows;
     }
 
     private static float[] dot(float[][] patches, float[] text) {

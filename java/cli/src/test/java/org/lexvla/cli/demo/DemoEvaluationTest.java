@@ -17,12 +17,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.lexvla.evaluation.Retrieval;
-import org.lexvla.lexical.Device;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.model.LexVla;
-import org.lexvla.training.CaptionDataset;
-import org.lexvla.training.FreshModel;
-import org.lexvla.training.TrainingConfig;
 
 /** On a model that has learned next to nothing: what is measured is checked against the same thing reckoned another way. */
 class DemoEvaluationTest {
@@ -37,32 +33,8 @@ class DemoEvaluationTest {
 
     @BeforeAll
     static void measure() throws Exception {
-        SceneGenerator generator = new SceneGenerator(5, 112);
-        List<Scene> training = generator.generate(SceneGenerator.Split.TRAIN, 60, 3);
-        SceneFiles.write(directory.resolve("train"), training);
-        TrainingConfig config = TrainingConfig.load(
-                null,
-                List.of(
-                        "fresh.vision.hidden=32",
-                        "fresh.vision.layers=1",
-                        "fresh.vision.heads=2",
-                        "fresh.vision.standIn.steps=2",
-                        "fresh.vision.standIn.batch=4",
-                        "fresh.text.hidden=32",
-                        "fresh.text.intermediate=64",
-                        "fresh.text.layers=1",
-                        "fresh.text.heads=2",
-                        "fresh.text.standIn.steps=2",
-                        "fresh.text.standIn.batch=4",
-                        "adapter.heads=2"));
-        model = FreshModel.create(
-                config,
-                CaptionDataset.open(directory.resolve("train/captions.tsv")),
-                new ScenePatchLabels(new SceneGenerator(6, 112), 20, 14, FreshModel.transform(config)),
-                directory.resolve("fresh"),
-                Device.cpu(),
-                (stage, progress) -> {});
-        scenes = generator.generate(SceneGenerator.Split.HELD_OUT, SCENES, 2);
+        model = TinyDemo.model(directory);
+        scenes = new SceneGenerator(5, 112).generate(SceneGenerator.Split.HELD_OUT, SCENES, 2);
         result = DemoEvaluation.of(model, scenes, 3);
     }
 

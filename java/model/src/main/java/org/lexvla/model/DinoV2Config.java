@@ -3,6 +3,7 @@ package org.lexvla.model;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -103,7 +104,7 @@ public record DinoV2Config(
         if (json.has(INTERPOLATION)) {
             try {
                 interpolation =
-                        Interpolation.valueOf(json.text(INTERPOLATION, "").toUpperCase(java.util.Locale.ROOT));
+                        Interpolation.valueOf(json.text(INTERPOLATION, "").toUpperCase(Locale.ROOT));
             } catch (IllegalArgumentException e) {
                 throw json.wrong(INTERPOLATION, "offset, size or antialias");
             }
@@ -145,7 +146,7 @@ public record DinoV2Config(
             json.put("num_register_tokens", registers);
         }
         if (interpolation != (withRegisters ? Interpolation.ANTIALIAS : Interpolation.OFFSET)) {
-            json.put(INTERPOLATION, interpolation.name().toLowerCase(java.util.Locale.ROOT));
+            json.put(INTERPOLATION, interpolation.name().toLowerCase(Locale.ROOT));
         }
         json.put("torch_dtype", "float32");
         ConfigJson.write(directory.resolve("config.json"), json);
@@ -164,7 +165,7 @@ public record DinoV2Config(
 
     /** Numbers in all parameters, the unused mask token included. */
     public long parameterCount() {
-        return shapes().values().stream().mapToLong(LlamaConfig::product).sum();
+        return Parameters.count(shapes());
     }
 
     /** Every parameter by its Hugging Face name. */

@@ -109,7 +109,7 @@ public record LlamaConfig(
 
     /** Numbers in all parameters. */
     public long parameterCount() {
-        return shapes().values().stream().mapToLong(LlamaConfig::product).sum();
+        return Parameters.count(shapes());
     }
 
     /** Every parameter by its Hugging Face name. */
@@ -130,13 +130,5 @@ public record LlamaConfig(
             shapes.put(Llama.OUTPUT, new long[] {vocabularySize, hiddenSize});
         }
         return shapes;
-    }
-
-    static long product(long[] shape) {
-        long product = 1;
-        for (long size : shape) {
-            product *= size;
-        }
-        return product;
     }
 }

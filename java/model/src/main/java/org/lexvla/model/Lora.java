@@ -2,6 +2,7 @@ package org.lexvla.model;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -105,9 +106,7 @@ public final class Lora implements AutoCloseable {
 
     /** Numbers in all parameters of such updates. */
     public static long parameterCount(LoraConfig config, LlamaConfig base) {
-        return shapes(config, base, CAUSAL).values().stream()
-                .mapToLong(LlamaConfig::product)
-                .sum();
+        return Parameters.count(shapes(config, base, CAUSAL));
     }
 
     /** Rank, scale and targets. */
@@ -147,7 +146,7 @@ public final class Lora implements AutoCloseable {
         Map<String, long[]> mine = shapes(config, base, CAUSAL);
         Map<String, long[]> theirs = shapes(config, model, CAUSAL);
         boolean same = mine.keySet().equals(theirs.keySet())
-                && mine.keySet().stream().allMatch(name -> java.util.Arrays.equals(mine.get(name), theirs.get(name)));
+                && mine.keySet().stream().allMatch(name -> Arrays.equals(mine.get(name), theirs.get(name)));
         if (!same) {
             throw new IllegalArgumentException("LoRA was made for " + base + ", the model is " + model);
         }

@@ -44,6 +44,15 @@ final class Parameters implements AutoCloseable {
      */
     record Layout(Map<String, long[]> shapes, Set<String> optional, Predicate<String> ignored) {}
 
+    /** How many numbers tensors of these shapes hold. */
+    static long count(Map<String, long[]> shapes) {
+        return shapes.values().stream().mapToLong(Parameters::product).sum();
+    }
+
+    static long product(long[] shape) {
+        return Arrays.stream(shape).reduce(1, Math::multiplyExact);
+    }
+
     /**
      * Takes the parameters of a layout from a checkpoint.
      *
@@ -53,22 +62,22 @@ final class Parameters implements AutoCloseable {
     @SuppressWarnings("try") // the scope frees what conversion leaves behind
     static Parameters load(String owner, Safetensors file, Layout layout, Device device, ScalarType type) {
         check(owner, file, layout);
-        ScalarType kept = type;
-        Parameters parameters = null;
+        Set<String> present = file.names();
+        List<String> names =
+                layout.shapes().keySet().stream().filter(present::contains).toList();
+        ScalarType kept =
+                type == null ? SafetensorsType.named(file.dtype(names.get(0))).scalar() : type;
+        Parameters parameters = new Parameters(owner, device, kept);
         try (PointerScope scope = new PointerScope()) {
-            for (String name : layout.shapes().keySet()) {
-                if (!file.names().contains(name)) {
-                    continue;
-                }
+            for (String name : names) {
                 Tensor tensor = file.tensor(name, device);
-                if (parameters == null) {
-                    kept = type == null ? tensor.scalar_type().intern() : type;
-                    parameters = new Parameters(owner, device, kept);
-                }
                 parameters.put(name, tensor.scalar_type().intern() == kept ? tensor : tensor.to(kept));
             }
+            return parameters;
+        } catch (RuntimeException e) {
+            parameters.close();
+            throw e;
         }
-        return parameters;
     }
 
     private static void check(String owner, Safetensors file, Layout layout) {
@@ -80,6 +89,8 @@ final class Parameters implements AutoCloseable {
                 if (!layout.optional().contains(name)) {
                     missing.add(name);
                 }
+            } else if (!file.dtype(name).matches("F64|F32|F16|BF16")) {
+                misshapen.add(name + " has element type " + file.dtype(name) + ", expected F32, BF16, F16 or F64");
             } else if (!Arrays.equals(file.shape(name), expected)) {
                 misshapen.add(name + " has shape " + Arrays.toString(file.shape(name)) + ", expected "
                         + Arrays.toString(expected));

@@ -12,7 +12,10 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Consumer;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -141,6 +144,27 @@ class DinoV2Test {
     }
 
     @Test
+    void tensorOnAnotherDeviceIsRefused() {
+        try (PointerScope scope = new PointerScope();
+                DinoV2 model = DinoV2.random(CONFIG, 1, Device.cpu())) {
+            // LibTorch's device without memory stands for any other one.
+            DeviceOptional meta = new DeviceOptional(new org.bytedeco.pytorch.Device("meta"));
+            Tensor pixels = torch.empty(new long[] {1, 3, 16, 16}, new TensorOptions().device(meta), null);
+            assertThatThrownBy(() -> model.forward(pixels))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("picture batch is on meta, the model on cpu");
+        }
+    }
+
+    @Test
+    void deviceThatIsNotThereIsNamed() {
+        saveChanged(tensors -> {});
+        assertThatThrownBy(() -> DinoV2.load(directory, Device.cuda(99), null).close())
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("cuda:99");
+    }
+
+    @Test
     void closedModelSaysSo() {
         try (PointerScope scope = new PointerScope()) {
             DinoV2 model = DinoV2.random(CONFIG, 1, Device.cpu());
@@ -193,6 +217,12 @@ class DinoV2Test {
     void shapeThatIsNotThatOfTheConfigurationIsNamed() {
         saveChanged(tensors -> tensors.put("layernorm.bias", LibTorch.of(new float[12], 12)));
         assertRefused(IllegalArgumentException.class, "layernorm.bias has shape [12], expected [16]");
+    }
+
+    @Test
+    void quantisedWeightsAreRefused() {
+        saveChanged(tensors -> tensors.put("layernorm.bias", LibTorch.of(new long[16], 16)));
+        assertRefused(IllegalArgumentException.class, "layernorm.bias has element type I64");
     }
 
     @Test

@@ -37,7 +37,7 @@ class SafetensorsTest {
         Map<String, Tensor> tensors = new LinkedHashMap<>();
         for (int i = 0; i < 8; i++) {
             long[] shape = random.ints(random.nextInt(4), 0, 6).asLongStream().toArray();
-            float[] values = random.gaussians((int) LlamaConfig.product(shape));
+            float[] values = random.gaussians((int) Parameters.product(shape));
             tensors.put(
                     "t" + random.nextInt(1000) + "/ü" + i,
                     LibTorch.of(values, shape).to(TYPES[i % TYPES.length]));
@@ -247,7 +247,7 @@ class SafetensorsTest {
         }
         byte[] good = Files.readAllBytes(path);
         int refused = 0;
-        for (int round = 0; round < 3000; round++) {
+        for (int round = 0; round < 2000; round++) {
             byte[] bad = good.clone();
             for (int change = random.nextInt(4); change >= 0; change--) {
                 int at = random.nextInt(random.nextBoolean() ? 12 : good.length);
@@ -267,6 +267,6 @@ class SafetensorsTest {
                 refused++;
             }
         }
-        assertThat(refused).isGreaterThan(1000);
+        assertThat(refused).isGreaterThan(700);
     }
 }

@@ -35,6 +35,11 @@ public final class Console {
         return Progress.start(task, unit, total);
     }
 
+    /** Whether the result is wanted as JSON. */
+    public boolean isJson() {
+        return json;
+    }
+
     private PrintStream people() {
         return json ? System.err : System.out;
     }

@@ -49,12 +49,16 @@ final class DoctorCommand implements Callable<Integer> {
         report("platform", Loader.getPlatform());
         report("processors", Runtime.getRuntime().availableProcessors());
         probe("kernels", () -> "instruction set " + Kernels.activeIsa() + ", " + Kernels.threads() + " threads");
-        probe("libtorch", () -> Loader.getVersion("org.bytedeco", "pytorch") + ", " + torch.get_num_threads() + " threads");
+        probe(
+                "libtorch",
+                () -> Loader.getVersion("org.bytedeco", "pytorch") + ", " + torch.get_num_threads() + " threads");
         report("openblas threads", openBlasThreads());
         probe("cuda kernels", () -> Kernels.hasCuda() ? "built in" : "not in this build (build with -Pcuda)");
         probe("cuda devices", () -> torch.cuda_is_available() ? torch.cuda_device_count() + "" : "none");
         List<String> missing = missingCudaLibraries();
-        report("cuda libraries", missing.isEmpty() ? "all found" : "missing " + String.join(", ", missing));
+        report(
+                "cuda libraries",
+                missing.isEmpty() ? "all found" : "missing (a GPU needs them): " + String.join(", ", missing));
         console.line("");
         console.line(healthy ? "Everything that the CPU needs is there." : "Something that the CPU needs is missing.");
         console.result(found);
@@ -78,7 +82,9 @@ final class DoctorCommand implements Callable<Integer> {
 
     private static String openBlasThreads() {
         String threads = System.getenv("OPENBLAS_NUM_THREADS");
-        return "1".equals(threads) ? "1" : threads + " (set OPENBLAS_NUM_THREADS=1: small steps run far slower otherwise)";
+        return "1".equals(threads)
+                ? "1"
+                : threads + " (set OPENBLAS_NUM_THREADS=1: small steps run far slower otherwise)";
     }
 
     private static List<String> missingCudaLibraries() {

@@ -37,7 +37,8 @@ final class EncodeCommand implements Callable<Integer> {
             names = "--data",
             required = true,
             paramLabel = "DATA",
-            description = "Images: a captions.tsv, a directory or a picture. Texts: a captions.tsv, or a file with a text a line.")
+            description =
+                    "Images: a captions.tsv, a directory or a picture. Texts: a captions.tsv, or a file with a text a line.")
     private Path data;
 
     @Option(names = "--out", required = true, paramLabel = "FILE", description = "Arrow IPC file to write.")

@@ -27,7 +27,8 @@ final class Encoder {
     }
 
     /** The vectors, their names in the same order, what could not be read (named, with the reason), and the rate. */
-    record Encoded(LexicalBatch batch, List<String> ids, List<String> skipped, double perSecond) implements AutoCloseable {
+    record Encoded(LexicalBatch batch, List<String> ids, List<String> skipped, double perSecond)
+            implements AutoCloseable {
         @Override
         public void close() {
             batch.close();
@@ -98,7 +99,8 @@ final class Encoder {
 
         Encoded finish() {
             if (batches.isEmpty()) {
-                throw new IllegalArgumentException("none of the " + unit + " could be read; the first: " + skipped.get(0));
+                throw new IllegalArgumentException(
+                        "none of the " + unit + " could be read; the first: " + skipped.get(0));
             }
             double seconds = (System.nanoTime() - start) / 1e9;
             return new Encoded(LexicalBatch.concat(batches, allocator), ids, skipped, ids.size() / seconds);

@@ -51,10 +51,12 @@ final class InitCommand implements Callable<Integer> {
         Inputs.requireAbsent(out);
         TrainingConfig settings = config.get();
         if (settings.vocabulary().minCount() > 0 && captions == null) {
-            throw new IllegalArgumentException("vocabulary.minCount is " + settings.vocabulary().minCount()
-                    + " but there are no captions to count in: give --captions, or --set vocabulary.minCount=0");
+            throw new IllegalArgumentException(
+                    "vocabulary.minCount is " + settings.vocabulary().minCount()
+                            + " but there are no captions to count in: give --captions, or --set vocabulary.minCount=0");
         }
-        List<String> counted = captions == null ? List.of() : CaptionDataset.open(captions).captions();
+        List<String> counted =
+                captions == null ? List.of() : CaptionDataset.open(captions).captions();
         InitOptions options = FreshModel.options(settings, text, counted);
         try (LexVla model = LexVla.init(vision, text, options)) {
             model.save(out);

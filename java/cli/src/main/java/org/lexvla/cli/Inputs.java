@@ -32,8 +32,8 @@ final class Inputs {
             try (Stream<Path> walk = Files.walk(data)) {
                 walk.filter(file -> Files.isRegularFile(file) && isPicture(file))
                         .sorted()
-                        .forEach(file -> pictures.add(
-                                new Picture(data.relativize(file).toString(), file)));
+                        .forEach(file ->
+                                pictures.add(new Picture(data.relativize(file).toString(), file)));
             }
         } else if (isPicture(data)) {
             pictures.add(new Picture(data.getFileName().toString(), data));
@@ -43,8 +43,9 @@ final class Inputs {
             }
         }
         if (pictures.isEmpty()) {
-            throw new IllegalArgumentException("no picture in " + data + ": it must be a captions table, a directory with "
-                    + String.join(", ", PICTURES.stream().sorted().toList()) + " files, or a picture");
+            throw new IllegalArgumentException(
+                    "no picture in " + data + ": it must be a captions table, a directory with "
+                            + String.join(", ", PICTURES.stream().sorted().toList()) + " files, or a picture");
         }
         return pictures;
     }

@@ -19,6 +19,7 @@ import picocli.CommandLine.ParseResult;
         versionProvider = Lexvla.Version.class,
         synopsisSubcommandLabel = "COMMAND",
         subcommands = {
+            DemoCommand.class,
             InitCommand.class,
             TrainCommand.class,
             EncodeCommand.class,

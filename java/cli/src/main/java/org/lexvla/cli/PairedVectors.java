@@ -21,7 +21,8 @@ import org.lexvla.training.CaptionDataset;
  * @param owner    row in {@code pictures} of each caption
  * @param skipped  what was left out, with the reason
  */
-record PairedVectors(LexicalBatch pictures, LexicalBatch texts, int[] owner, List<String> skipped) implements AutoCloseable {
+record PairedVectors(LexicalBatch pictures, LexicalBatch texts, int[] owner, List<String> skipped)
+        implements AutoCloseable {
 
     static PairedVectors encode(
             LexVla model, Path table, Sparsification sparsification, BufferAllocator allocator, Console console)

@@ -45,8 +45,8 @@ final class RetrievalCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         try (BufferAllocator allocator = new RootAllocator();
                 LexVla encoder = LexVla.load(model, device.get());
-                PairedVectors vectors = PairedVectors.encode(
-                        encoder, data, sparsity.get(encoder.vocabulary()), allocator, console)) {
+                PairedVectors vectors =
+                        PairedVectors.encode(encoder, data, sparsity.get(encoder.vocabulary()), allocator, console)) {
             Retrieval retrieval =
                     Retrieval.of(vectors.pictures().dot(vectors.texts()), vectors.owner(), Retrieval.Ties.WORST);
             Encoder.reportSkipped(vectors.skipped(), console);
@@ -78,8 +78,7 @@ final class RetrievalCommand implements Callable<Integer> {
         for (int k : new int[] {1, 5, 10}) {
             recalls.put("r" + k, direction.recall(k));
         }
-        console.line(
-                "%-16s %6.3f %6.3f %6.3f", name, recalls.get("r1"), recalls.get("r5"), recalls.get("r10"));
+        console.line("%-16s %6.3f %6.3f %6.3f", name, recalls.get("r1"), recalls.get("r5"), recalls.get("r10"));
         return recalls;
     }
 }

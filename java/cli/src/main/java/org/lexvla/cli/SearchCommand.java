@@ -29,7 +29,11 @@ final class SearchCommand implements Callable<Integer> {
     @Parameters(paramLabel = "TEXT", description = "What to look for.")
     private String query;
 
-    @Option(names = "--index", required = true, paramLabel = "INDEX", description = "Index directory of 'lexvla index'.")
+    @Option(
+            names = "--index",
+            required = true,
+            paramLabel = "INDEX",
+            description = "Index directory of 'lexvla index'.")
     private Path index;
 
     @Option(
@@ -38,7 +42,11 @@ final class SearchCommand implements Callable<Integer> {
             description = "Model that encodes the text (default: the one that made the index).")
     private Path model;
 
-    @Option(names = "--k", defaultValue = "10", paramLabel = "K", description = "Number of hits (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--k",
+            defaultValue = "10",
+            paramLabel = "K",
+            description = "Number of hits (default: ${DEFAULT-VALUE}).")
     private int k;
 
     @Option(names = "--explain", description = "Split the score of each hit by word.")

@@ -11,10 +11,7 @@ final class SparsityOptions {
     private Choice choice = new Choice();
 
     private static final class Choice {
-        @Option(
-                names = "--top-k",
-                paramLabel = "K",
-                description = "Keep the K strongest words of each vector.")
+        @Option(names = "--top-k", paramLabel = "K", description = "Keep the K strongest words of each vector.")
         private Integer topK;
 
         @Option(

@@ -49,7 +49,10 @@ final class TrainCommand implements Callable<Integer> {
             description = "Directory to make; a model directory in the end.")
     private Path out;
 
-    @Option(names = "--model", paramLabel = "MODEL", description = "Model to continue from (default: a fresh tiny one).")
+    @Option(
+            names = "--model",
+            paramLabel = "MODEL",
+            description = "Model to continue from (default: a fresh tiny one).")
     private Path model;
 
     @Mixin
@@ -73,7 +76,8 @@ final class TrainCommand implements Callable<Integer> {
         CaptionDataset pairs = CaptionDataset.open(data);
         long start = System.nanoTime();
         try (LexVla trained = model == null ? fresh(settings, pairs) : LexVla.load(model, device.get())) {
-            try (Progress progress = console.progress("train", "steps", settings.stepsOver(pairs.pairs().size()))) {
+            try (Progress progress = console.progress(
+                    "train", "steps", settings.stepsOver(pairs.pairs().size()))) {
                 Trainer.run(trained, pairs, settings, out, report -> {
                     last = report;
                     progress.note(String.format(

@@ -5,6 +5,7 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.extension.ParameterContext;
 import org.junit.jupiter.api.extension.ParameterResolver;
 import org.junit.jupiter.api.extension.TestExecutionExceptionHandler;
+import org.opentest4j.TestAbortedException;
 
 /** See {@link Seeded}. */
 final class SeedExtension implements ParameterResolver, TestExecutionExceptionHandler {
@@ -30,7 +31,7 @@ final class SeedExtension implements ParameterResolver, TestExecutionExceptionHa
     @Override
     public void handleTestExecutionException(ExtensionContext context, Throwable failure) throws Throwable {
         Long seed = context.getStore(NAMESPACE).get("seed", Long.class);
-        if (seed != null) {
+        if (seed != null && !(failure instanceof TestAbortedException)) {
             System.err.println(context.getDisplayName() + " of "
                     + context.getRequiredTestClass().getSimpleName() + " failed with seed " + seed
                     + "; repeat it with -Dlexvla.test.seed=" + seed);

@@ -1,0 +1,28 @@
+package org.lexvla.training;
+
+import java.util.Locale;
+
+/** Levenshtein's distance of two names, capitals and small letters being alike. */
+final class EditDistance {
+    private EditDistance() {}
+
+    /** Fewest insertions, deletions and replacements of a character that turn one name into the other. */
+    static int between(String left, String right) {
+        String a = left.toLowerCase(Locale.ROOT);
+        String b = right.toLowerCase(Locale.ROOT);
+        int[] above = new int[b.length() + 1];
+        for (int j = 0; j <= b.length(); j++) {
+            above[j] = j;
+        }
+        for (int i = 1; i <= a.length(); i++) {
+            int[] row = new int[b.length() + 1];
+            row[0] = i;
+            for (int j = 1; j <= b.length(); j++) {
+                int replaced = above[j - 1] + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
+                row[j] = Math.min(replaced, Math.min(above[j], row[j - 1]) + 1);
+            }
+            above = row;
+        }
+        return above[b.length()];
+    }
+}

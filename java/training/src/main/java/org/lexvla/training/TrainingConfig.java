@@ -1,0 +1,317 @@
+package org.lexvla.training;
+
+import com.fasterxml.jackson.annotation.JsonIgnore;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * Every setting of a run; the defaults are those of the paper (SPEC §7). Written as YAML with the names of the components,
+ * addressed on a command line by the same names with dots: {@code --set loss.lambda.image=1e-3}.
+ *
+ * <p>Settings under {@code fresh} and {@code prompt}, {@code captionTokens}, {@code poolCls}, {@code adapter}, {@code lora} and
+ * {@code vocabulary} make a new model; a run that continues from a model takes these from it.
+ *
+ * @param steps         optimizer steps; 0: as many as {@code epochs} ask for
+ * @param epochs        passes over the pairs when {@code steps} is 0
+ * @param batch         pairs in a step, at least 2: the other pairs are the negatives
+ * @param seed          of shuffling, cropping and everything new in a model; the same seed gives the same run
+ * @param logEvery      steps between two lines of {@code metrics.jsonl}
+ * @param optimizer     Adam and its schedule
+ * @param loss          the parts of the loss
+ * @param vision        the visual backbone
+ * @param text          the language model
+ * @param data          how pictures are read
+ * @param checkpoint    what is written during the run
+ * @param prompt        what the language model is asked, with {@code [TEXT]} for the caption; empty: the paper's
+ * @param captionTokens longer captions are cut to this
+ * @param poolCls       whether CLS takes part in the pooling of a picture
+ * @param adapter       between the visual backbone and the codebook
+ * @param lora          low-rank update of the language model
+ * @param vocabulary    which tokens are words
+ * @param fresh         the tiny backbones that are made where no model is given
+ */
+public record TrainingConfig(
+        int steps,
+        double epochs,
+        int batch,
+        long seed,
+        int logEvery,
+        Optimizer optimizer,
+        Loss loss,
+        Backbone vision,
+        Backbone text,
+        Data data,
+        Checkpoint checkpoint,
+        String prompt,
+        int captionTokens,
+        boolean poolCls,
+        Adapter adapter,
+        Lora lora,
+        Vocabulary vocabulary,
+        Fresh fresh) {
+
+    /**
+     * Adam with linear warm-up, cosine decay to zero and clipping of the gradient's norm over all parameters.
+     *
+     * @param learningRate    at its highest
+     * @param warmupSteps     of linear rise
+     * @param beta1           decay of the mean gradient
+     * @param beta2           decay of the mean squared gradient
+     * @param eps             added to the root
+     * @param weightDecay     L2 term of Adam
+     * @param clipNorm        largest norm of the gradient of all parameters; 0: no clipping
+     * @param loraFactor      of the learning rate, for LoRA
+     * @param codebookFactor  of the learning rate, for the image codebook
+     * @param scaleFactor     of the learning rate, for the logarithm of 1/τ
+     */
+    public record Optimizer(
+            double learningRate,
+            int warmupSteps,
+            double beta1,
+            double beta2,
+            double eps,
+            double weightDecay,
+            double clipNorm,
+            double loraFactor,
+            double codebookFactor,
+            double scaleFactor) {
+        public Optimizer {
+            Range.positive("optimizer.learningRate", learningRate);
+            Range.atLeast("optimizer.warmupSteps", warmupSteps, 0);
+            Range.within("optimizer.beta1", beta1, 0, 1);
+            Range.within("optimizer.beta2", beta2, 0, 1);
+            Range.positive("optimizer.eps", eps);
+            Range.atLeast("optimizer.weightDecay", weightDecay, 0);
+            Range.atLeast("optimizer.clipNorm", clipNorm, 0);
+            Range.atLeast("optimizer.loraFactor", loraFactor, 0);
+            Range.atLeast("optimizer.codebookFactor", codebookFactor, 0);
+            Range.atLeast("optimizer.scaleFactor", scaleFactor, 0);
+        }
+    }
+
+    /**
+     * The loss of SPEC §6.
+     *
+     * @param penalty which penalty both sides have
+     * @param lambda  how much it counts
+     */
+    public record Loss(Penalty penalty, Lambda lambda) {}
+
+    /**
+     * Weights of the penalties.
+     *
+     * @param image of the pictures' penalty
+     * @param text  of the texts' penalty
+     * @param steps of quadratic rise
+     */
+    public record Lambda(double image, double text, int steps) {
+        public Lambda {
+            Range.atLeast("loss.lambda.image", image, 0);
+            Range.atLeast("loss.lambda.text", text, 0);
+            Range.atLeast("loss.lambda.steps", steps, 0);
+        }
+    }
+
+    /**
+     * A backbone.
+     *
+     * @param frozen whether its own weights stay as they are; LoRA is trained in any case
+     */
+    public record Backbone(boolean frozen) {}
+
+    /**
+     * Reading of pictures.
+     *
+     * @param minScale least share of a picture's area that a random crop keeps
+     * @param ahead    batches decoded in advance
+     * @param threads  that decode
+     * @param cache    megabytes of decoded pictures that are kept, so that small sets are decoded once; 0: none
+     */
+    public record Data(double minScale, int ahead, int threads, int cache) {
+        public Data {
+            Range.within("data.minScale", minScale, 0.01, 1);
+            Range.atLeast("data.ahead", ahead, 1);
+            Range.atLeast("data.threads", threads, 1);
+            Range.atLeast("data.cache", cache, 0);
+        }
+    }
+
+    /**
+     * Checkpoints besides the one at the end.
+     *
+     * @param every steps between two of them; 0: none
+     */
+    public record Checkpoint(int every) {
+        public Checkpoint {
+            Range.atLeast("checkpoint.every", every, 0);
+        }
+    }
+
+    /**
+     * The adapter of a new model.
+     *
+     * @param heads     of its attention layer
+     * @param mlpHidden width of its MLPs; 0: three times the width of the backbone
+     */
+    public record Adapter(int heads, int mlpHidden) {
+        public Adapter {
+            Range.atLeast("adapter.heads", heads, 1);
+            Range.atLeast("adapter.mlpHidden", mlpHidden, 0);
+        }
+    }
+
+    /**
+     * The LoRA of a new model, in PEFT's terms.
+     *
+     * @param rank    r
+     * @param alpha   the update counts alpha / rank
+     * @param dropout of the update's input
+     * @param targets projections of every layer
+     */
+    public record Lora(int rank, double alpha, double dropout, List<String> targets) {
+        public Lora {
+            Range.atLeast("lora.rank", rank, 1);
+            Range.positive("lora.alpha", alpha);
+            Range.within("lora.dropout", dropout, 0, 0.99);
+            targets = List.copyOf(targets);
+        }
+    }
+
+    /**
+     * The rule of SPEC §1.
+     *
+     * @param minCount             occurrences in the captions that a word needs
+     * @param punctuationAndDigits keep single characters of these kinds, too
+     * @param upperCase            keep capital letters, too
+     */
+    public record Vocabulary(int minCount, boolean punctuationAndDigits, boolean upperCase) {
+        public Vocabulary {
+            Range.atLeast("vocabulary.minCount", minCount, 0);
+        }
+    }
+
+    /**
+     * Tiny backbones, made and prepared where no model is given; see {@link FreshModel}.
+     *
+     * @param vision the visual backbone
+     * @param text   the language model and its tokenizer
+     */
+    public record Fresh(FreshVision vision, FreshText text) {}
+
+    /**
+     * A tiny DINOv2 with patches of 14 pixels and its stand-in for pre-training.
+     *
+     * @param hidden    width
+     * @param layers    number of blocks
+     * @param heads     of attention
+     * @param image     side of the pictures in pixels, a multiple of 14
+     * @param standIn   how it is prepared
+     */
+    public record FreshVision(int hidden, int layers, int heads, int image, Preparation standIn) {
+        public FreshVision {
+            Range.atLeast("fresh.vision.layers", layers, 1);
+            Range.atLeast("fresh.vision.heads", heads, 1);
+            Range.multiple("fresh.vision.hidden", hidden, heads);
+            Range.multiple("fresh.vision.image", image, 14);
+        }
+    }
+
+    /**
+     * A tiny Llama, its tokenizer and its stand-in for pre-training.
+     *
+     * @param hidden       width
+     * @param intermediate width of the MLPs
+     * @param layers       number of blocks
+     * @param heads        of attention
+     * @param tokens       most tokens of the tokenizer
+     * @param standIn      how it is prepared
+     */
+    public record FreshText(int hidden, int intermediate, int layers, int heads, int tokens, Preparation standIn) {
+        public FreshText {
+            Range.atLeast("fresh.text.layers", layers, 1);
+            Range.atLeast("fresh.text.heads", heads, 1);
+            Range.multiple("fresh.text.hidden", hidden, 2 * heads);
+            Range.atLeast("fresh.text.intermediate", intermediate, 1);
+            Range.atLeast("fresh.text.tokens", tokens, 300);
+        }
+    }
+
+    /**
+     * Training that takes the place of pre-training.
+     *
+     * @param steps        0: the weights stay random
+     * @param batch        pictures or captions in a step
+     * @param learningRate at its highest
+     */
+    public record Preparation(int steps, int batch, double learningRate) {
+        public Preparation {
+            Range.atLeast("fresh.*.standIn.steps", steps, 0);
+            Range.atLeast("fresh.*.standIn.batch", batch, 1);
+            Range.positive("fresh.*.standIn.learningRate", learningRate);
+        }
+    }
+
+    public TrainingConfig {
+        Range.atLeast("steps", steps, 0);
+        Range.atLeast("epochs", epochs, 0);
+        Range.atLeast("batch", batch, 2);
+        Range.atLeast("logEvery", logEvery, 1);
+        Range.atLeast("captionTokens", captionTokens, 1);
+        if (steps == 0 && epochs == 0) {
+            throw new IllegalArgumentException("steps and epochs are both 0: one of them says how long the run is");
+        }
+    }
+
+    /** The paper's settings; the tiny backbones have the sizes of the demo. */
+    public static TrainingConfig standard() {
+        return new TrainingConfig(
+                0,
+                12,
+                6144,
+                0,
+                1,
+                new Optimizer(5e-4, 2000, 0.9, 0.98, 1e-6, 0, 1, 1, 1, 1),
+                new Loss(Penalty.OVERUSE, new Lambda(5e-4, 1e-3, 2000)),
+                new Backbone(true),
+                new Backbone(true),
+                new Data(0.9, 2, 1, 0),
+                new Checkpoint(0),
+                "",
+                77,
+                true,
+                new Adapter(12, 0),
+                new Lora(8, 16, 0, org.lexvla.model.LoraConfig.ALL_TARGETS),
+                new Vocabulary(0, false, false),
+                new Fresh(
+                        new FreshVision(128, 3, 4, 112, new Preparation(400, 16, 1e-3)),
+                        new FreshText(128, 352, 2, 4, 1000, new Preparation(400, 64, 2e-3))));
+    }
+
+    /**
+     * Reads a YAML file over the defaults, then settings of the form {@code key=value} over both.
+     *
+     * @param file     may be null: defaults alone
+     * @param settings dotted keys; the value is YAML
+     * @throws IOException              naming the file, if it cannot be read or is no YAML
+     * @throws IllegalArgumentException for an unknown key, naming the nearest one, or a value of the wrong kind or out of range
+     */
+    public static TrainingConfig load(Path file, List<String> settings) throws IOException {
+        return ConfigText.read(standard(), file, settings);
+    }
+
+    /** The settings as YAML, every key included. */
+    public String yaml() {
+        return ConfigText.write(this);
+    }
+
+    /**
+     * Optimizer steps of the run over a data set.
+     *
+     * @param pairs rows of the data set
+     */
+    @JsonIgnore
+    public int stepsOver(long pairs) {
+        return steps > 0 ? steps : (int) Math.max(1, Math.round(epochs * pairs / batch));
+    }
+}

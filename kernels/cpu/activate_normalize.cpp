@@ -48,7 +48,7 @@ inline float forward_row(const float *scores, int64_t words, float *activations)
 
 inline void backward_row(const float *grad_activations, const float *scores, float norm, int64_t words, float *grad_scores) {
   const double inverse = 1.0 / divisor(norm);
-  double along = 0;  // (h . s) / n, by which each a is multiplied
+  double along = 0;  // (h . s) / n, by which each a is multiplied; 0 where the divisor is a constant
   if (norm > LEXVLA_NORM_EPS) {
     D products{};
     for_each_vector(words, [&](int64_t v, int64_t lanes) {
@@ -56,11 +56,9 @@ inline void backward_row(const float *grad_activations, const float *scores, flo
     });
     along = sum(products) * inverse * inverse;
   }
-  const bool constant = norm <= LEXVLA_NORM_EPS;
   for_each_vector(words, [&](int64_t v, int64_t lanes) {
     const F score = load_lanes(scores + v, lanes, kNothing);
-    D grad = widen(load_lanes(grad_activations + v, lanes, 0));
-    if (!constant) grad -= widen(elu1p(score)) * along;
+    const D grad = widen(load_lanes(grad_activations + v, lanes, 0)) - widen(elu1p(score)) * along;
     store_lanes(grad_scores + v, lanes, narrow(grad * inverse * widen(elu1p_slope(score))));
   });
 }

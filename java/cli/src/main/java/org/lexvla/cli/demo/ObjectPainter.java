@@ -12,8 +12,9 @@ import java.awt.geom.Rectangle2D;
 import java.awt.geom.RoundRectangle2D;
 
 /**
- * Draws the objects in the unit square. The body takes the object's colour; what lies on it (planks, bricks, scales, dots …) differs
- * from kind to kind, so that a 14-pixel patch from the middle of an object tells the kind as well as the colour.
+ * Draws the objects in the unit square. The body takes the object's colour; what lies on it (planks, bricks, scales, dots …), and
+ * the second colour in which that is drawn, differ from kind to kind, so that a 14-pixel patch from the middle of an object tells the
+ * kind as well as the colour.
  */
 final class ObjectPainter {
     private static final Color INK = new Color(0x26, 0x24, 0x2B);
@@ -25,7 +26,7 @@ final class ObjectPainter {
     private final Graphics2D graphics;
     private final Color body;
     private final Color dark;
-    private final Color light;
+    private Color accent;
 
     /**
      * @param graphics scaled so that the object's box is the unit square
@@ -35,10 +36,10 @@ final class ObjectPainter {
         this.graphics = graphics;
         this.body = body;
         this.dark = mix(body, Color.BLACK, 0.42);
-        this.light = mix(body, Color.WHITE, 0.45);
     }
 
     void paint(Kind kind) {
+        accent = accent(kind);
         switch (kind) {
             case BOAT -> boat();
             case TREE -> tree();
@@ -55,19 +56,38 @@ final class ObjectPainter {
         }
     }
 
+    /** The second colour of a kind, far from the others and from most bodies. */
+    private static Color accent(Kind kind) {
+        return new Color(
+                switch (kind) {
+                    case BOAT -> 0x1B2A6B; // navy
+                    case TREE -> 0x0B4F26; // deep green
+                    case HOUSE -> 0x7C8494; // slate
+                    case FISH -> 0x22E0D0; // turquoise
+                    case CAR -> 0x16161A; // black
+                    case STAR -> 0xFFF9B0; // pale yellow
+                    case FLOWER -> 0xB9F53A; // lime
+                    case UMBRELLA -> 0xF6D9B4; // sand
+                    case BALL -> 0xFFFFFF;
+                    case KITE -> 0xFF3DE8; // magenta
+                    case MUSHROOM -> 0xA8F4FF; // ice
+                    case GIFT -> 0xFFC82E; // gold
+                });
+    }
+
     /** Planked hull, white sail, sail of the colour with horizontal seams. */
     private void boat() {
         fill(polygon(0.53, 0.03, 0.53, 0.53, 0.95, 0.53), Color.WHITE, INK);
-        fill(polygon(0.47, 0.08, 0.47, 0.53, 0.1, 0.53), light, dark);
+        fill(polygon(0.47, 0.08, 0.47, 0.53, 0.1, 0.53), body, dark);
         for (double y = 0.2; y < 0.5; y += 0.11) {
-            line(0.47 - 0.37 * (y - 0.08) / 0.45, y, 0.47, y, 0.02, body);
+            line(0.47 - 0.37 * (y - 0.08) / 0.45, y, 0.47, y, 0.045, accent);
         }
         line(0.5, 0.02, 0.5, 0.6, 0.04, WOOD);
         Shape hull = polygon(0.01, 0.57, 0.99, 0.57, 0.82, 0.96, 0.18, 0.96);
         fill(hull, body, dark);
         clipped(hull, () -> {
             for (double y = 0.67; y < 0.95; y += 0.1) {
-                line(0, y, 1, y, 0.025, dark);
+                line(0, y, 1, y, 0.045, accent);
             }
             line(0, 0.6, 1, 0.6, 0.035, Color.WHITE);
         });
@@ -99,7 +119,7 @@ final class ObjectPainter {
                 for (int column = 0; column < 8; column++) {
                     double x = column * 0.15 + (row % 2) * 0.075 - 0.03;
                     double y = 0.05 + row * 0.095;
-                    leaf(x, y, (row + column) % 2 == 0 ? light : dark);
+                    leaf(x, y, accent);
                 }
             }
         });
@@ -121,10 +141,10 @@ final class ObjectPainter {
         clipped(wall, () -> {
             for (int row = 0; row < 6; row++) {
                 double y = 0.38 + row * 0.1;
-                line(0.1, y, 0.9, y, 0.018, light);
+                line(0.1, y, 0.9, y, 0.032, accent);
                 for (int column = 0; column < 6; column++) {
                     double x = 0.1 + column * 0.18 + (row % 2) * 0.09;
-                    line(x, y, x, y + 0.1, 0.018, light);
+                    line(x, y, x, y + 0.1, 0.032, accent);
                 }
             }
         });
@@ -144,10 +164,10 @@ final class ObjectPainter {
     private void fish() {
         fill(polygon(0.72, 0.5, 0.99, 0.24, 0.92, 0.5, 0.99, 0.76), body, dark);
         for (double s = -1; s <= 1; s += 0.5) {
-            line(0.76, 0.5 + 0.03 * s, 0.96, 0.5 + 0.2 * s, 0.016, dark);
+            line(0.76, 0.5 + 0.03 * s, 0.96, 0.5 + 0.2 * s, 0.03, accent);
         }
-        fill(polygon(0.35, 0.28, 0.62, 0.08, 0.66, 0.3), light, dark);
-        fill(polygon(0.42, 0.72, 0.6, 0.9, 0.62, 0.7), light, dark);
+        fill(polygon(0.35, 0.28, 0.62, 0.08, 0.66, 0.3), accent, dark);
+        fill(polygon(0.42, 0.72, 0.6, 0.9, 0.62, 0.7), accent, dark);
         Shape trunk = new Ellipse2D.Double(0.01, 0.22, 0.8, 0.56);
         fill(trunk, body, dark);
         clipped(trunk, () -> {
@@ -156,7 +176,7 @@ final class ObjectPainter {
                 for (int row = 0; row < 7; row++) {
                     double x = 0.26 + column * 0.1;
                     double y = 0.17 + row * 0.1 + (column % 2) * 0.05;
-                    graphics.setColor(light);
+                    graphics.setColor(accent);
                     graphics.fill(new Arc2D.Double(x, y, 0.1, 0.1, -90, 180, Arc2D.CHORD));
                     graphics.setColor(dark);
                     graphics.draw(new Arc2D.Double(x, y, 0.1, 0.1, -90, 180, Arc2D.OPEN));
@@ -186,9 +206,9 @@ final class ObjectPainter {
         Shape lower = new RoundRectangle2D.Double(0.01, 0.47, 0.98, 0.3, 0.16, 0.2);
         fill(lower, body, dark);
         clipped(lower, () -> {
-            line(0, 0.53, 1, 0.53, 0.03, light);
+            line(0, 0.55, 1, 0.55, 0.06, accent);
             line(0.515, 0.47, 0.515, 0.8, 0.018, dark);
-            line(0, 0.72, 1, 0.72, 0.06, dark);
+            line(0, 0.72, 1, 0.72, 0.1, accent);
         });
         fill(new Rectangle2D.Double(0.56, 0.58, 0.08, 0.03), INK, null);
         fill(new Ellipse2D.Double(0.02, 0.56, 0.07, 0.09), GOLD, INK);
@@ -216,7 +236,7 @@ final class ObjectPainter {
         for (int i = 0; i < 10; i++) {
             double[] a = starTip(i);
             double[] b = starTip(i + 1);
-            fill(polygon(0.5, 0.54, a[0], a[1], b[0], b[1]), i % 2 == 0 ? light : body, null);
+            fill(polygon(0.5, 0.54, a[0], a[1], b[0], b[1]), i % 2 == 0 ? accent : body, null);
         }
         for (int i = 0; i < 10; i++) {
             double[] tip = starTip(i);
@@ -247,8 +267,8 @@ final class ObjectPainter {
                         0.38 + 0.15 * Math.sin(direction),
                         0.5 + 0.33 * Math.cos(direction),
                         0.38 + 0.33 * Math.sin(direction),
-                        0.016,
-                        light);
+                        0.032,
+                        accent);
             }
         }
         Color heart = new Color(0xFF, 0xE2, 0x66);
@@ -287,7 +307,7 @@ final class ObjectPainter {
                 panel.lineTo(left + width, 0.58);
                 panel.quadTo(0.5 + (left + width - 0.5) * 0.95, 0.15, 0.5, 0.05);
                 panel.closePath();
-                fill(panel, i % 2 == 0 ? body : mix(body, Color.WHITE, 0.7), null);
+                fill(panel, i % 2 == 0 ? body : accent, null);
                 stroke(panel, 0.016, dark);
             }
         });
@@ -303,7 +323,7 @@ final class ObjectPainter {
                 Path2D stripe = new Path2D.Double();
                 stripe.moveTo(offset - 0.2, 1);
                 stripe.quadTo(offset + 0.12, 0.36, offset + 0.75, 0);
-                stroke(stripe, 0.1, Color.WHITE);
+                stroke(stripe, 0.1, accent);
             }
             graphics.setColor(new Color(255, 255, 255, 110));
             graphics.fill(new Ellipse2D.Double(0.2, 0.14, 0.26, 0.2));
@@ -325,7 +345,7 @@ final class ObjectPainter {
             fill(polygon(0.5, 0, 0.5, 0.32, 0, 0.32), mix(body, Color.BLACK, 0.35), null);
             fill(polygon(0.5, 0.8, 0.5, 0.32, 1, 0.32), mix(body, Color.BLACK, 0.35), null);
             for (double d = 0.12; d < 0.45; d += 0.13) {
-                stroke(polygon(0.5, 0.32 - d * 0.72, 0.5 + d, 0.32, 0.5, 0.32 + d * 1.05, 0.5 - d, 0.32), 0.022, light);
+                stroke(polygon(0.5, 0.32 - d * 0.72, 0.5 + d, 0.32, 0.5, 0.32 + d * 1.05, 0.5 - d, 0.32), 0.05, accent);
             }
         });
         line(0.5, 0.01, 0.5, 0.77, 0.035, CREAM);
@@ -359,7 +379,7 @@ final class ObjectPainter {
                 {0.72, 0.52}
             };
             for (double[] dot : dots) {
-                fill(circle(dot[0], dot[1], 0.075), Color.WHITE, dark);
+                fill(circle(dot[0], dot[1], 0.085), accent, dark);
             }
         });
     }
@@ -372,17 +392,17 @@ final class ObjectPainter {
             for (int row = 0; row < 7; row++) {
                 for (int column = 0; column < 9; column++) {
                     if ((row + column) % 2 == 0) {
-                        fill(new Rectangle2D.Double(0.06 + column * 0.1, 0.28 + row * 0.1, 0.1, 0.1), light, null);
+                        fill(new Rectangle2D.Double(0.06 + column * 0.1, 0.28 + row * 0.1, 0.1, 0.1), accent, null);
                     }
                 }
             }
         });
         stroke(box, 0.03, dark);
-        fill(new Rectangle2D.Double(0.44, 0.28, 0.12, 0.7), GOLD, WOOD);
-        fill(new Rectangle2D.Double(0.02, 0.28, 0.96, 0.12), GOLD, WOOD);
-        fill(new Ellipse2D.Double(0.2, 0.06, 0.3, 0.21), GOLD, WOOD);
-        fill(new Ellipse2D.Double(0.5, 0.06, 0.3, 0.21), GOLD, WOOD);
-        fill(circle(0.5, 0.2, 0.07), GOLD, WOOD);
+        fill(new Rectangle2D.Double(0.44, 0.28, 0.12, 0.7), accent, WOOD);
+        fill(new Rectangle2D.Double(0.02, 0.28, 0.96, 0.12), accent, WOOD);
+        fill(new Ellipse2D.Double(0.2, 0.06, 0.3, 0.21), accent, WOOD);
+        fill(new Ellipse2D.Double(0.5, 0.06, 0.3, 0.21), accent, WOOD);
+        fill(circle(0.5, 0.2, 0.07), accent, WOOD);
     }
 
     private void fill(Shape shape, Color inside, Color outline) {

@@ -12,9 +12,8 @@ import java.awt.geom.Rectangle2D;
 import java.awt.geom.RoundRectangle2D;
 
 /**
- * Draws the objects in the unit square. The body takes the object's colour; what lies on it (planks, bricks, scales, dots …), and
- * the second colour in which that is drawn, differ from kind to kind, so that a 14-pixel patch from the middle of an object tells the
- * kind as well as the colour.
+ * Draws the objects in the unit square. The body is cut from paper of the object's colour with a pattern of its kind ({@link
+ * PatternedPaper}); details (sails, windows, wheels, stems …) have colours of their own.
  */
 final class ObjectPainter {
     private static final Color INK = new Color(0x26, 0x24, 0x2B);
@@ -26,7 +25,8 @@ final class ObjectPainter {
     private final Graphics2D graphics;
     private final Color body;
     private final Color dark;
-    private Color accent;
+    private final Color light;
+    private PatternedPaper paper;
 
     /**
      * @param graphics scaled so that the object's box is the unit square
@@ -36,10 +36,11 @@ final class ObjectPainter {
         this.graphics = graphics;
         this.body = body;
         this.dark = mix(body, Color.BLACK, 0.42);
+        this.light = mix(body, Color.WHITE, 0.45);
     }
 
     void paint(Kind kind) {
-        accent = accent(kind);
+        paper = new PatternedPaper(kind, body);
         switch (kind) {
             case BOAT -> boat();
             case TREE -> tree();
@@ -56,44 +57,15 @@ final class ObjectPainter {
         }
     }
 
-    /** The second colour of a kind, far from the others and from most bodies. */
-    private static Color accent(Kind kind) {
-        return new Color(
-                switch (kind) {
-                    case BOAT -> 0x1B2A6B; // navy
-                    case TREE -> 0x0B4F26; // deep green
-                    case HOUSE -> 0x7C8494; // slate
-                    case FISH -> 0x22E0D0; // turquoise
-                    case CAR -> 0x16161A; // black
-                    case STAR -> 0xFFF9B0; // pale yellow
-                    case FLOWER -> 0xB9F53A; // lime
-                    case UMBRELLA -> 0xF6D9B4; // sand
-                    case BALL -> 0xFFFFFF;
-                    case KITE -> 0xFF3DE8; // magenta
-                    case MUSHROOM -> 0xA8F4FF; // ice
-                    case GIFT -> 0xFFC82E; // gold
-                });
-    }
-
-    /** Planked hull, white sail, sail of the colour with horizontal seams. */
+    /** Hull and one sail of paper, one sail white. */
     private void boat() {
-        fill(polygon(0.53, 0.03, 0.53, 0.53, 0.95, 0.53), Color.WHITE, INK);
-        fill(polygon(0.47, 0.08, 0.47, 0.53, 0.1, 0.53), body, dark);
-        for (double y = 0.2; y < 0.5; y += 0.11) {
-            line(0.47 - 0.37 * (y - 0.08) / 0.45, y, 0.47, y, 0.045, accent);
-        }
-        line(0.5, 0.02, 0.5, 0.6, 0.04, WOOD);
-        Shape hull = polygon(0.01, 0.57, 0.99, 0.57, 0.82, 0.96, 0.18, 0.96);
-        fill(hull, body, dark);
-        clipped(hull, () -> {
-            for (double y = 0.67; y < 0.95; y += 0.1) {
-                line(0, y, 1, y, 0.045, accent);
-            }
-            line(0, 0.6, 1, 0.6, 0.035, Color.WHITE);
-        });
+        fill(polygon(0.55, 0.03, 0.55, 0.5, 0.93, 0.5), Color.WHITE, INK);
+        cut(polygon(0.47, 0.06, 0.47, 0.5, 0.06, 0.5));
+        line(0.51, 0.02, 0.51, 0.58, 0.04, WOOD);
+        cut(polygon(0.01, 0.54, 0.99, 0.54, 0.84, 0.97, 0.16, 0.97));
     }
 
-    /** Round crown of leaves on a brown trunk. */
+    /** Round crown on a brown trunk. */
     private void tree() {
         fill(polygon(0.43, 0.6, 0.57, 0.6, 0.62, 0.99, 0.38, 0.99), WOOD, mix(WOOD, Color.BLACK, 0.4));
         Path2D crown = new Path2D.Double(Path2D.WIND_NON_ZERO);
@@ -112,82 +84,33 @@ final class ObjectPainter {
             graphics.setColor(dark);
             graphics.fill(circle(puff[0], puff[1], puff[2] + 0.02));
         }
-        graphics.setColor(body);
-        graphics.fill(crown);
-        clipped(crown, () -> {
-            for (int row = 0; row < 8; row++) {
-                for (int column = 0; column < 8; column++) {
-                    double x = column * 0.15 + (row % 2) * 0.075 - 0.03;
-                    double y = 0.05 + row * 0.095;
-                    leaf(x, y, accent);
-                }
-            }
-        });
+        paper.fill(graphics, crown);
     }
 
-    private void leaf(double x, double y, Color colour) {
-        Path2D leaf = new Path2D.Double();
-        leaf.moveTo(x, y + 0.05);
-        leaf.quadTo(x + 0.01, y - 0.02, x + 0.075, y - 0.02);
-        leaf.quadTo(x + 0.065, y + 0.05, x, y + 0.05);
-        graphics.setColor(colour);
-        graphics.fill(leaf);
-    }
-
-    /** Brick wall, slate roof, lit windows. */
+    /** Wall of paper, slate roof, lit window, door. */
     private void house() {
-        Shape wall = new Rectangle2D.Double(0.1, 0.38, 0.8, 0.6);
-        fill(wall, body, dark);
-        clipped(wall, () -> {
-            for (int row = 0; row < 6; row++) {
-                double y = 0.38 + row * 0.1;
-                line(0.1, y, 0.9, y, 0.032, accent);
-                for (int column = 0; column < 6; column++) {
-                    double x = 0.1 + column * 0.18 + (row % 2) * 0.09;
-                    line(x, y, x, y + 0.1, 0.032, accent);
-                }
-            }
-        });
-        fill(polygon(0.01, 0.42, 0.5, 0.03, 0.99, 0.42), new Color(0x4A, 0x4E, 0x5A), INK);
-        for (double y = 0.17; y < 0.4; y += 0.09) {
-            double half = (y - 0.03) / 0.39 * 0.47;
+        cut(new Rectangle2D.Double(0.07, 0.36, 0.86, 0.62));
+        fill(polygon(0.01, 0.38, 0.5, 0.03, 0.99, 0.38), new Color(0x4A, 0x4E, 0x5A), INK);
+        for (double y = 0.14; y < 0.36; y += 0.08) {
+            double half = (y - 0.03) / 0.35 * 0.47;
             line(0.5 - half, y, 0.5 + half, y, 0.018, new Color(0x80, 0x86, 0x94));
         }
-        fill(new Rectangle2D.Double(0.19, 0.52, 0.2, 0.18), GOLD, INK);
-        line(0.29, 0.52, 0.29, 0.7, 0.02, INK);
-        line(0.19, 0.61, 0.39, 0.61, 0.02, INK);
-        fill(new Rectangle2D.Double(0.57, 0.6, 0.2, 0.38), WOOD, INK);
-        fill(circle(0.72, 0.8, 0.02), GOLD, null);
+        fill(new Rectangle2D.Double(0.17, 0.5, 0.18, 0.16), GOLD, INK);
+        line(0.26, 0.5, 0.26, 0.66, 0.02, INK);
+        line(0.17, 0.58, 0.35, 0.58, 0.02, INK);
+        fill(new Rectangle2D.Double(0.63, 0.64, 0.17, 0.34), WOOD, INK);
+        fill(circle(0.76, 0.82, 0.02), GOLD, null);
     }
 
-    /** Scaled body, forked tail, one large eye. */
+    /** Body of paper, forked tail, one large eye. */
     private void fish() {
-        fill(polygon(0.72, 0.5, 0.99, 0.24, 0.92, 0.5, 0.99, 0.76), body, dark);
-        for (double s = -1; s <= 1; s += 0.5) {
-            line(0.76, 0.5 + 0.03 * s, 0.96, 0.5 + 0.2 * s, 0.03, accent);
-        }
-        fill(polygon(0.35, 0.28, 0.62, 0.08, 0.66, 0.3), accent, dark);
-        fill(polygon(0.42, 0.72, 0.6, 0.9, 0.62, 0.7), accent, dark);
-        Shape trunk = new Ellipse2D.Double(0.01, 0.22, 0.8, 0.56);
-        fill(trunk, body, dark);
-        clipped(trunk, () -> {
-            graphics.setStroke(new BasicStroke(0.02f));
-            for (int column = 0; column < 6; column++) {
-                for (int row = 0; row < 7; row++) {
-                    double x = 0.26 + column * 0.1;
-                    double y = 0.17 + row * 0.1 + (column % 2) * 0.05;
-                    graphics.setColor(accent);
-                    graphics.fill(new Arc2D.Double(x, y, 0.1, 0.1, -90, 180, Arc2D.CHORD));
-                    graphics.setColor(dark);
-                    graphics.draw(new Arc2D.Double(x, y, 0.1, 0.1, -90, 180, Arc2D.OPEN));
-                }
-            }
-            graphics.setColor(body);
-            graphics.fill(new Rectangle2D.Double(0, 0.2, 0.3, 0.6));
-            graphics.setColor(dark);
-            graphics.setStroke(new BasicStroke(0.025f));
-            graphics.draw(new Arc2D.Double(0.16, 0.3, 0.16, 0.4, -80, 160, Arc2D.OPEN));
-        });
+        cut(polygon(0.7, 0.5, 0.99, 0.2, 0.92, 0.5, 0.99, 0.8));
+        cut(polygon(0.3, 0.26, 0.6, 0.04, 0.66, 0.28));
+        fill(polygon(0.42, 0.74, 0.6, 0.94, 0.62, 0.72), light, dark);
+        cut(new Ellipse2D.Double(0.01, 0.18, 0.82, 0.64));
+        graphics.setColor(dark);
+        graphics.setStroke(new BasicStroke(0.025f));
+        graphics.draw(new Arc2D.Double(0.16, 0.3, 0.16, 0.4, -80, 160, Arc2D.OPEN));
         fill(circle(0.17, 0.43, 0.085), Color.WHITE, INK);
         fill(circle(0.15, 0.43, 0.04), INK, null);
     }
@@ -206,9 +129,9 @@ final class ObjectPainter {
         Shape lower = new RoundRectangle2D.Double(0.01, 0.47, 0.98, 0.3, 0.16, 0.2);
         fill(lower, body, dark);
         clipped(lower, () -> {
-            line(0, 0.55, 1, 0.55, 0.06, accent);
+            line(0, 0.53, 1, 0.53, 0.03, light);
             line(0.515, 0.47, 0.515, 0.8, 0.018, dark);
-            line(0, 0.72, 1, 0.72, 0.1, accent);
+            line(0, 0.72, 1, 0.72, 0.06, dark);
         });
         fill(new Rectangle2D.Double(0.56, 0.58, 0.08, 0.03), INK, null);
         fill(new Ellipse2D.Double(0.02, 0.56, 0.07, 0.09), GOLD, INK);
@@ -220,7 +143,7 @@ final class ObjectPainter {
         }
     }
 
-    /** Five points cut into facets, one half of each lit. */
+    /** Five points with creases from the middle. */
     private void star() {
         Path2D outline = new Path2D.Double();
         for (int i = 0; i < 10; i++) {
@@ -232,26 +155,21 @@ final class ObjectPainter {
             }
         }
         outline.closePath();
-        fill(outline, body, dark);
-        for (int i = 0; i < 10; i++) {
-            double[] a = starTip(i);
-            double[] b = starTip(i + 1);
-            fill(polygon(0.5, 0.54, a[0], a[1], b[0], b[1]), i % 2 == 0 ? accent : body, null);
-        }
+        cut(outline);
         for (int i = 0; i < 10; i++) {
             double[] tip = starTip(i);
-            line(0.5, 0.54, tip[0], tip[1], 0.014, dark);
+            line(0.5, 0.54, tip[0], tip[1], 0.012, dark);
         }
         stroke(outline, 0.035, dark);
     }
 
     private static double[] starTip(int i) {
-        double radius = i % 2 == 0 ? 0.52 : 0.25;
+        double radius = i % 2 == 0 ? 0.54 : 0.29;
         double angle = Math.PI * (i / 5.0 - 0.5);
         return new double[] {0.5 + radius * Math.cos(angle), 0.54 + radius * Math.sin(angle)};
     }
 
-    /** Round petals with a vein each about a dotted heart, on a green stem. */
+    /** Round petals about a dotted heart, on a green stem. */
     private void flower() {
         line(0.5, 0.5, 0.5, 0.99, 0.05, new Color(0x2F, 0x8F, 0x3A));
         fill(new Arc2D.Double(0.5, 0.72, 0.34, 0.22, 60, 200, Arc2D.CHORD), new Color(0x46, 0xAF, 0x4C), INK);
@@ -259,27 +177,17 @@ final class ObjectPainter {
             double angle = 2 * Math.PI * i / 7 - Math.PI / 2;
             double x = 0.5 + 0.24 * Math.cos(angle);
             double y = 0.38 + 0.24 * Math.sin(angle);
-            fill(circle(x, y, 0.135), body, dark);
-            for (int vein = -1; vein <= 1; vein++) {
-                double direction = angle + vein * 0.22;
-                line(
-                        0.5 + 0.15 * Math.cos(direction),
-                        0.38 + 0.15 * Math.sin(direction),
-                        0.5 + 0.33 * Math.cos(direction),
-                        0.38 + 0.33 * Math.sin(direction),
-                        0.032,
-                        accent);
-            }
+            cut(circle(x, y, 0.15));
         }
         Color heart = new Color(0xFF, 0xE2, 0x66);
-        fill(circle(0.5, 0.38, 0.14), heart, WOOD);
+        fill(circle(0.5, 0.38, 0.11), heart, WOOD);
         for (int i = 0; i < 7; i++) {
             double angle = 2 * Math.PI * i / 7;
-            fill(circle(0.5 + 0.075 * Math.cos(angle), 0.38 + 0.075 * Math.sin(angle), 0.02), WOOD, null);
+            fill(circle(0.5 + 0.06 * Math.cos(angle), 0.38 + 0.06 * Math.sin(angle), 0.017), WOOD, null);
         }
     }
 
-    /** Canopy in vertical panels, light and of the colour in turn; hooked handle. */
+    /** Canopy of paper with ribs; hooked handle. */
     private void umbrella() {
         Path2D handle = new Path2D.Double();
         handle.moveTo(0.5, 0.3);
@@ -297,41 +205,25 @@ final class ObjectPainter {
             canopy.quadTo(right - width / 2, 0.48, right - width, 0.58);
         }
         canopy.closePath();
-        fill(canopy, body, dark);
-        clipped(canopy, () -> {
-            for (int i = 0; i < 5; i++) {
-                double left = 0.01 + i * width;
-                Path2D panel = new Path2D.Double();
-                panel.moveTo(0.5, 0.05);
-                panel.quadTo(0.5 + (left - 0.5) * 0.95, 0.15, left, 0.58);
-                panel.lineTo(left + width, 0.58);
-                panel.quadTo(0.5 + (left + width - 0.5) * 0.95, 0.15, 0.5, 0.05);
-                panel.closePath();
-                fill(panel, i % 2 == 0 ? body : accent, null);
-                stroke(panel, 0.016, dark);
-            }
-        });
-        stroke(canopy, 0.03, dark);
+        cut(canopy);
+        for (int i = 1; i < 5; i++) {
+            double x = 0.01 + i * width;
+            Path2D rib = new Path2D.Double();
+            rib.moveTo(0.5, 0.06);
+            rib.quadTo(0.5 + (x - 0.5) * 0.95, 0.18, x, 0.58);
+            stroke(rib, 0.016, dark);
+        }
     }
 
-    /** Slanting stripes, white and of the colour. */
+    /** A disc with a gleam. */
     private void ball() {
-        Shape disc = circle(0.5, 0.5, 0.47);
-        fill(disc, body, dark);
-        clipped(disc, () -> {
-            for (double offset = -0.36; offset < 1; offset += 0.26) {
-                Path2D stripe = new Path2D.Double();
-                stripe.moveTo(offset - 0.2, 1);
-                stripe.quadTo(offset + 0.12, 0.36, offset + 0.75, 0);
-                stroke(stripe, 0.1, accent);
-            }
-            graphics.setColor(new Color(255, 255, 255, 110));
-            graphics.fill(new Ellipse2D.Double(0.2, 0.14, 0.26, 0.2));
-        });
-        stroke(disc, 0.03, dark);
+        Shape disc = circle(0.5, 0.5, 0.48);
+        cut(disc);
+        graphics.setColor(new Color(255, 255, 255, 120));
+        graphics.fill(new Ellipse2D.Double(0.2, 0.13, 0.24, 0.17));
     }
 
-    /** Quartered diamond with a cross of spars and a bowed tail. */
+    /** Diamond with a cross of spars and a bowed tail. */
     private void kite() {
         Path2D tail = new Path2D.Double();
         tail.moveTo(0.5, 0.74);
@@ -339,21 +231,12 @@ final class ObjectPainter {
         stroke(tail, 0.025, INK);
         fill(polygon(0.4, 0.8, 0.5, 0.84, 0.4, 0.88), GOLD, INK);
         fill(polygon(0.62, 0.84, 0.5, 0.87, 0.62, 0.93), GOLD, INK);
-        Shape diamond = polygon(0.5, 0.01, 0.93, 0.32, 0.5, 0.77, 0.07, 0.32);
-        fill(diamond, body, dark);
-        clipped(diamond, () -> {
-            fill(polygon(0.5, 0, 0.5, 0.32, 0, 0.32), mix(body, Color.BLACK, 0.35), null);
-            fill(polygon(0.5, 0.8, 0.5, 0.32, 1, 0.32), mix(body, Color.BLACK, 0.35), null);
-            for (double d = 0.12; d < 0.45; d += 0.13) {
-                stroke(polygon(0.5, 0.32 - d * 0.72, 0.5 + d, 0.32, 0.5, 0.32 + d * 1.05, 0.5 - d, 0.32), 0.05, accent);
-            }
-        });
-        line(0.5, 0.01, 0.5, 0.77, 0.035, CREAM);
-        line(0.07, 0.32, 0.93, 0.32, 0.035, CREAM);
-        stroke(diamond, 0.035, dark);
+        cut(polygon(0.5, 0.01, 0.97, 0.34, 0.5, 0.8, 0.03, 0.34));
+        line(0.5, 0.01, 0.5, 0.8, 0.03, CREAM);
+        line(0.03, 0.34, 0.97, 0.34, 0.03, CREAM);
     }
 
-    /** Dotted cap on a cream stem with gills. */
+    /** Cap of paper on a cream stem with gills. */
     private void mushroom() {
         Path2D stem = new Path2D.Double();
         stem.moveTo(0.37, 0.55);
@@ -365,44 +248,24 @@ final class ObjectPainter {
         for (double x = 0.42; x < 0.62; x += 0.08) {
             line(x, 0.62, x, 0.92, 0.014, new Color(0xD9, 0xC3, 0x9A));
         }
-        Shape cap = new Arc2D.Double(0.01, 0.03, 0.98, 1.16, 0, 180, Arc2D.CHORD);
-        fill(cap, body, dark);
-        clipped(cap, () -> {
-            double[][] dots = {
-                {0.5, 0.16},
-                {0.27, 0.26},
-                {0.73, 0.26},
-                {0.5, 0.4},
-                {0.1, 0.46},
-                {0.9, 0.46},
-                {0.28, 0.52},
-                {0.72, 0.52}
-            };
-            for (double[] dot : dots) {
-                fill(circle(dot[0], dot[1], 0.085), accent, dark);
-            }
-        });
+        cut(new Arc2D.Double(0.01, 0.03, 0.98, 1.2, 0, 180, Arc2D.CHORD));
     }
 
-    /** Checked box under a golden ribbon with a bow. */
+    /** Box of paper under a pale ribbon with a bow. */
     private void gift() {
-        Shape box = new Rectangle2D.Double(0.06, 0.28, 0.88, 0.7);
-        fill(box, body, dark);
-        clipped(box, () -> {
-            for (int row = 0; row < 7; row++) {
-                for (int column = 0; column < 9; column++) {
-                    if ((row + column) % 2 == 0) {
-                        fill(new Rectangle2D.Double(0.06 + column * 0.1, 0.28 + row * 0.1, 0.1, 0.1), accent, null);
-                    }
-                }
-            }
-        });
-        stroke(box, 0.03, dark);
-        fill(new Rectangle2D.Double(0.44, 0.28, 0.12, 0.7), accent, WOOD);
-        fill(new Rectangle2D.Double(0.02, 0.28, 0.96, 0.12), accent, WOOD);
-        fill(new Ellipse2D.Double(0.2, 0.06, 0.3, 0.21), accent, WOOD);
-        fill(new Ellipse2D.Double(0.5, 0.06, 0.3, 0.21), accent, WOOD);
-        fill(circle(0.5, 0.2, 0.07), accent, WOOD);
+        cut(new Rectangle2D.Double(0.06, 0.28, 0.88, 0.7));
+        Color ribbon = new Color(0xF4, 0xF0, 0xFF);
+        fill(new Rectangle2D.Double(0.45, 0.28, 0.1, 0.7), ribbon, INK);
+        fill(new Rectangle2D.Double(0.02, 0.26, 0.96, 0.1), ribbon, INK);
+        fill(new Ellipse2D.Double(0.2, 0.06, 0.3, 0.21), ribbon, INK);
+        fill(new Ellipse2D.Double(0.5, 0.06, 0.3, 0.21), ribbon, INK);
+        fill(circle(0.5, 0.2, 0.07), ribbon, INK);
+    }
+
+    /** Cuts a shape from the kind's paper. */
+    private void cut(Shape shape) {
+        paper.fill(graphics, shape);
+        stroke(shape, 0.03, dark);
     }
 
     private void fill(Shape shape, Color inside, Color outline) {

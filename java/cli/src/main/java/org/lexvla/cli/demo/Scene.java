@@ -6,16 +6,16 @@ import java.util.List;
 /**
  * What one picture shows, before it is drawn: enough to draw it again to the byte.
  *
- * <p>Every object is of one of one or two <em>parties</em>; the objects of a party share kind and colour, so "two red boats next to
+ * <p>Every object is of one of a few <em>parties</em>, one or two where there are captions; the objects of a party share kind and colour, so "two red boats next to
  * a green tree" has two parties and three objects.
  *
  * @param name file name without suffix
  * @param size side of the picture in pixels
  * @param seed of everything that is random in drawing it
  * @param background what no object covers
- * @param parties one or two
- * @param relation of the first party to the second; null with one party
- * @param captions one or more, most complete or not, in the order in which they were drawn
+ * @param parties one or two; more in scenes without captions
+ * @param relation of the first party to the second; null unless there are two
+ * @param captions in the order in which they were written; empty in scenes that only have labels
  */
 public record Scene(
         String name,

@@ -81,6 +81,39 @@ public final class SceneGenerator {
         return scenes;
     }
 
+    /**
+     * Scenes without captions that show four different kinds each, for labels of patches: half of their patches lie on objects,
+     * against a fifth otherwise. No held-out combination occurs.
+     */
+    List<Scene> crowded(int count) {
+        SplittableRandom random = new SplittableRandom(seed * 31 + Split.values().length);
+        List<Scene> scenes = new ArrayList<>(count);
+        for (int i = 0; i < count; i++) {
+            Background background = pick(Background.values(), random);
+            List<Scene.Party> parties = new ArrayList<>();
+            for (List<Scene.Box> boxes : SceneLayout.quarters(size, random)) {
+                Scene.Party party;
+                do {
+                    party = party(Split.TRAIN, background, null, boxes, random);
+                } while (holds(parties, party.kind()));
+                parties.add(party);
+            }
+            scenes.add(new Scene(
+                    String.format(Locale.ROOT, "crowd-%05d", i),
+                    size,
+                    random.nextLong(),
+                    background,
+                    parties,
+                    null,
+                    List.of()));
+        }
+        return scenes;
+    }
+
+    private static boolean holds(List<Scene.Party> parties, Kind kind) {
+        return parties.stream().anyMatch(party -> party.kind() == kind);
+    }
+
     private static String content(Scene scene) {
         List<String> parties = new ArrayList<>();
         for (Scene.Party party : scene.parties()) {

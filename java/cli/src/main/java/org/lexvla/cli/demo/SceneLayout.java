@@ -32,6 +32,17 @@ final class SceneLayout {
         return List.of(boxes.subList(0, first), boxes.subList(first, all));
     }
 
+    /** One box in each quarter of the picture, for one party each. */
+    static List<List<Scene.Box>> quarters(int size, SplittableRandom random) {
+        double half = size / 2.0;
+        List<List<Scene.Box>> quarters = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            double side = between(0.36, 0.49, random) * size;
+            quarters.add(List.of(inside(i % 2 * half, i / 2 * half, half, half, side, random)));
+        }
+        return quarters;
+    }
+
     /** Side by side, the first left; or the first above. */
     private static List<Scene.Box> two(boolean stacked, int size, SplittableRandom random) {
         double cut = size / 2.0;

@@ -18,13 +18,15 @@ public final class ScenePatchLabels implements PatchLabels {
     private final ImageTransform transform;
 
     /**
-     * Draws the scenes; they show no held-out combination.
+     * Draws the scenes, half of them as in training, half crowded; they show no held-out combination.
      *
      * @param patch side of a patch in pixels
      */
     public ScenePatchLabels(SceneGenerator generator, int scenes, int patch, ImageTransform transform) {
         this.transform = transform;
-        for (Scene scene : generator.generate(SceneGenerator.Split.TRAIN, scenes, 1)) {
+        List<Scene> shown = new ArrayList<>(generator.generate(SceneGenerator.Split.TRAIN, scenes / 2, 1));
+        shown.addAll(generator.crowded(scenes - scenes / 2));
+        for (Scene scene : shown) {
             DrawnScene drawn = scene.draw();
             pictures.add(drawn.picture());
             labels.add(drawn.patchLabels(patch));

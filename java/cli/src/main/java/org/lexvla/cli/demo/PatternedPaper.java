@@ -69,14 +69,24 @@ final class PatternedPaper {
                     case MUSHROOM -> 0xE4FBFF; // ice
                     case GIFT -> 0xFFC82E; // gold
                 });
-        int red = accent.getRed() - body.getRed();
-        int green = accent.getGreen() - body.getGreen();
-        int blue = accent.getBlue() - body.getBlue();
-        if (red * red + green * green + blue * blue > NEAR * NEAR) {
+        if (distance(accent, body) > NEAR) {
             return accent;
         }
-        boolean bright = accent.getRed() + accent.getGreen() + accent.getBlue() > 3 * 128;
-        return bright ? accent.darker().darker() : accent.brighter().brighter();
+        Color darker = accent.darker().darker();
+        Color lighter = mixWithWhite(accent);
+        return distance(darker, body) > distance(lighter, body) ? darker : lighter;
+    }
+
+    private static Color mixWithWhite(Color colour) {
+        return new Color(
+                (colour.getRed() + 2 * 255) / 3, (colour.getGreen() + 2 * 255) / 3, (colour.getBlue() + 2 * 255) / 3);
+    }
+
+    private static double distance(Color a, Color b) {
+        int red = a.getRed() - b.getRed();
+        int green = a.getGreen() - b.getGreen();
+        int blue = a.getBlue() - b.getBlue();
+        return Math.sqrt(red * red + green * green + blue * blue);
     }
 
     private static void draw(Kind kind, Graphics2D graphics) {

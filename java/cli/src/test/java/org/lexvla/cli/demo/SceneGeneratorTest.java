@@ -112,6 +112,27 @@ class SceneGeneratorTest {
     }
 
     @Test
+    void crowdedScenesShowFourKindsAndNoHeldOutCombination(RandomSource random) {
+        SceneGenerator generator = new SceneGenerator(random.nextLong(), 112);
+        double objects = 0;
+        List<Scene> scenes = generator.crowded(40);
+        assertThat(scenes).hasSize(40).isEqualTo(generator.crowded(40));
+        for (Scene scene : scenes) {
+            Set<Kind> kinds = new HashSet<>();
+            for (Scene.Party party : scene.parties()) {
+                kinds.add(party.kind());
+                assertThat(SceneGenerator.heldOut(party.kind(), party.colour(), scene.background()))
+                        .isFalse();
+            }
+            assertThat(kinds).hasSize(4);
+            for (byte label : scene.draw().classes()) {
+                objects += label < Kind.values().length ? 1 : 0;
+            }
+        }
+        assertThat(objects / (40 * 112 * 112)).isBetween(0.3, 0.6);
+    }
+
+    @Test
     void aSizeThatHoldsNoTextureIsRefused() {
         assertThatThrownBy(() -> new SceneGenerator(1, 28))
                 .isInstanceOf(IllegalArgumentException.class)

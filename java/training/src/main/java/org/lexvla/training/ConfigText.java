@@ -101,7 +101,9 @@ final class ConfigText {
             JsonNode value = entry.getValue();
             if (known == null) {
                 String whole = key;
-                for (JsonNode at = value; at.isObject() && !at.isEmpty(); at = at.iterator().next()) {
+                for (JsonNode at = value;
+                        at.isObject() && !at.isEmpty();
+                        at = at.iterator().next()) {
                     whole += "." + at.fieldNames().next();
                 }
                 throw new IllegalArgumentException(

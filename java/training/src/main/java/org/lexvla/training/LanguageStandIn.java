@@ -72,7 +72,11 @@ final class LanguageStandIn {
                         StandInLoop.optimization(model.parameters().values(), settings)) {
             long[] rows = Arrays.stream(vocabulary.tokenIds()).asLongStream().toArray();
             Tensor words = HostTensor.to(HostTensor.of(rows, rows.length), model.device());
-            return StandInLoop.run(settings, optimization, progress, step -> loss(words, settings.batch(), step / (double) settings.steps()));
+            return StandInLoop.run(
+                    settings,
+                    optimization,
+                    progress,
+                    step -> loss(words, settings.batch(), step / (double) settings.steps()));
         } finally {
             model.setTrainable(false);
         }

@@ -20,8 +20,8 @@ import org.lexvla.model.Tokenizer;
  *       the prompt are positive for the caption's content words and negative for all other words.
  *   <li>{@link #vision}: on patches with anonymous labels (of the demo's own scenes, drawn apart from those of the training), through
  *       linear probes that are thrown away.
- *   <li>{@link #selfSupervisedVision}: on pictures alone. Patches learn to state the colours and edges around them, again through
- *       a linear probe that is thrown away.
+ *   <li>{@link #selfSupervisedVision}: on pictures alone. Patches learn to state the colours and slopes in and around them, again
+ *       through a linear probe that is thrown away.
  * </ul>
  */
 public final class StandIns {

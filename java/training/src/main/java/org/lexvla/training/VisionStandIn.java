@@ -8,7 +8,9 @@ import java.util.SplittableRandom;
 import java.util.function.Consumer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
@@ -18,14 +20,25 @@ import org.lexvla.model.DinoV2;
 /**
  * Gives a tiny visual backbone patch features that tell things apart, through linear probes that are thrown away afterwards.
  *
- * <p>With labels, every group of them has a probe and the loss is the sum of their cross entropies over the patches that have one.
- * Without, the targets are computed from the pixels: for each quarter of a patch its mean colour; for each patch and for
- * the 3 × 3 patches around it the mean and deviation of each channel and the mean size of its horizontal and vertical
- * differences; all standardised over the batch. The loss is the mean squared error. Only patch tokens have a loss.
+ * <p>From pictures alone the probe states what can be computed from the pixels: of each quarter of a patch the mean colour, and of
+ * each patch, of the 3 × 3 and of the 5 × 5 patches around it, the mean and deviation of every channel and how steep the grey
+ * is, in all and in each of eight directions; all standardised over the batch, with the mean squared error as loss. Such statistics say
+ * nothing of where in a patch its texture begins, which is what a linear patch embedding has to learn first.
+ *
+ * <p>With labels, every group of them has a probe as well, whose cross entropy over the patches with a label is added, and the pictures
+ * are {@link PatchCollage collages} of windows with many labels. On the demo's scenes, each by itself raised the share of
+ * patches of objects whose kind a fresh linear probe names: from 0.28 to 0.45 with collages, from 0.38 to 0.45 with statistics.
  */
 final class VisionStandIn {
     private static final long IGNORED = -1;
     private static final long MEAN = 1;
+    /** Directions of slopes, each counting those within 45° or so. */
+    private static final int DIRECTIONS = 8;
+
+    private static final double SHARPNESS = 4.0;
+    private static final double SMALL = 1e-6;
+    /** Of the squared error beside the cross entropies. */
+    private static final double STATISTICS_WEIGHT = 4;
 
     private final DinoV2 model;
     private final SplittableRandom random;
@@ -50,17 +63,18 @@ final class VisionStandIn {
 
     double onLabels(PatchLabels pictures, TrainingConfig.Preparation settings, Consumer<StandIns.Progress> progress) {
         int grid = model.config().trainedGrid();
-        PatchLabels source = grid % 2 == 0 && !Boolean.getBoolean("nocollage") ? new PatchCollage(pictures, patch, grid) : pictures;
+        PatchLabels source = grid % 2 == 0 ? new PatchCollage(pictures, patch, grid) : pictures;
         int[] groups = source.groups().clone();
-        int rows =
-                settings.batch() * model.config().trainedGrid() * model.config().trainedGrid();
-        int[][] labels = new int[groups.length][rows];
+        int[][] labels = new int[groups.length][settings.batch() * grid * grid];
+        int labelled = Arrays.stream(groups).sum();
         return train(
                 settings,
                 progress,
-                Arrays.stream(groups).sum(),
+                labelled + statisticsCount(),
                 pixels -> source.next(settings.batch(), random, pixels, labels),
-                (pixels, probed) -> crossEntropies(groups, labels, probed));
+                (pixels, probed) -> crossEntropies(groups, labels, probed)
+                        .add(torch.mse_loss(probed.narrow(1, labelled, statisticsCount()), statistics(pixels))
+                                .mul(new Scalar(STATISTICS_WEIGHT))));
     }
 
     private Tensor crossEntropies(int[] groups, int[][] labels, Tensor probed) {
@@ -86,65 +100,69 @@ final class VisionStandIn {
         return sum;
     }
 
-    @SuppressWarnings("try")
     double onPictures(PictureSource source, TrainingConfig.Preparation settings, Consumer<StandIns.Progress> progress) {
-        int outputs;
-        try (PointerScope scope = new PointerScope()) {
-            outputs = (int) statistics(torch.zeros(1, 3, size, size)).size(1);
-        }
         return train(
                 settings,
                 progress,
-                outputs,
+                statisticsCount(),
                 pixels -> source.next(settings.batch(), random, pixels),
-                (pixels, probed) -> {
-                    Tensor wanted = statistics(pixels);
-                    Tensor centred = wanted.sub(
-                            wanted.mean(new long[] {0}, true, new org.bytedeco.pytorch.ScalarTypeOptional()));
-                    Tensor deviation = centred.mul(centred)
-                            .mean(new long[] {0}, true, new org.bytedeco.pytorch.ScalarTypeOptional())
-                            .sqrt();
-                    return torch.mse_loss(probed, centred.div(deviation.add(new Scalar(1e-3))));
-                });
+                (pixels, probed) -> torch.mse_loss(probed, statistics(pixels)));
     }
 
-    /** What can be said of each patch from its pixels: [B·P, statistics]. */
+    private static int statisticsCount() {
+        return 12 + 3 * (3 + 3 + 1 + DIRECTIONS);
+    }
+
+    /** What can be said of each patch from its pixels, standardised over the batch: [B·P, statistics]. */
     private Tensor statistics(Tensor pixels) {
-        Tensor quarters = pooled(pixels, patch / 2);
         long cells = size / patch;
-        Tensor perPatch = quarters.reshape(-1, 3, cells, 2, cells, 2)
+        Tensor quarters = torch.avg_pool2d(pixels, patch / 2, patch / 2)
+                .reshape(-1, 3, cells, 2, cells, 2)
                 .permute(0, 1, 3, 5, 2, 4)
                 .reshape(-1, 12, cells, cells);
-        Tensor mean = pooled(pixels, patch);
-        Tensor deviation = pooled(pixels.mul(pixels), patch)
+        Tensor mean = pooled(pixels);
+        Tensor deviation = pooled(pixels.mul(pixels))
                 .sub(mean.mul(mean))
                 .clamp_min(new Scalar(0.0))
                 .sqrt();
-        Tensor across =
-                pixels.narrow(3, 1, size - 1).sub(pixels.narrow(3, 0, size - 1)).abs();
-        Tensor down =
-                pixels.narrow(2, 1, size - 1).sub(pixels.narrow(2, 0, size - 1)).abs();
-        Tensor edges = torch.cat(
-                new TensorVector(
-                        pooled(torch.constant_pad_nd(across, 0, 1), patch),
-                        pooled(torch.constant_pad_nd(down, 0, 0, 0, 1), patch)),
-                1);
-        Tensor own = torch.cat(new TensorVector(mean, deviation, edges), 1);
-        Tensor around = torch.avg_pool2d(
-                own,
-                new long[] {3, 3},
-                new long[] {1, 1},
-                new long[] {1, 1},
-                false,
-                false,
-                new org.bytedeco.pytorch.LongOptional());
-        return torch.cat(new TensorVector(perPatch, own, around), 1)
+        Tensor grey = pixels.mean(new long[] {1}, true, new ScalarTypeOptional());
+        Tensor across = torch.constant_pad_nd(grey.narrow(3, 1, size - 1).sub(grey.narrow(3, 0, size - 1)), 0, 1);
+        Tensor down = torch.constant_pad_nd(grey.narrow(2, 1, size - 1).sub(grey.narrow(2, 0, size - 1)), 0, 0, 0, 1);
+        Tensor slope =
+                across.mul(across).add(down.mul(down)).add(new Scalar(SMALL)).sqrt();
+        Tensor angle = torch.atan2(down, across);
+        List<Tensor> own = new ArrayList<>(List.of(mean, deviation, pooled(slope)));
+        for (int direction = 0; direction < DIRECTIONS; direction++) {
+            Tensor towards = angle.sub(new Scalar(2 * Math.PI * direction / DIRECTIONS))
+                    .cos()
+                    .clamp_min(new Scalar(0.0))
+                    .pow(new Scalar(SHARPNESS));
+            own.add(pooled(towards.mul(slope)));
+        }
+        Tensor each = torch.cat(new TensorVector(own.toArray(new Tensor[0])), 1);
+        Tensor all = torch.cat(new TensorVector(quarters, each, around(each, 1), around(each, 2)), 1)
                 .permute(0, 2, 3, 1)
                 .flatten(0, 2);
+        Tensor centred = all.sub(all.mean(new long[] {0}));
+        return centred.div(
+                centred.mul(centred).mean(new long[] {0}).add(new Scalar(SMALL)).sqrt());
     }
 
-    private static Tensor pooled(Tensor map, long cell) {
-        return torch.avg_pool2d(map, cell, cell);
+    private Tensor pooled(Tensor map) {
+        return torch.avg_pool2d(map, patch, patch);
+    }
+
+    /** Mean over the patches up to {@code reach} away. */
+    private static Tensor around(Tensor map, long reach) {
+        long window = 2 * reach + 1;
+        return torch.avg_pool2d(
+                map,
+                new long[] {window, window},
+                new long[] {1, 1},
+                new long[] {reach, reach},
+                false,
+                false,
+                new LongOptional());
     }
 
     @SuppressWarnings("try")
@@ -192,9 +210,9 @@ final class VisionStandIn {
     }
 
     /**
-     * Weights that suit a narrow model: entries of deviation 1/√(inputs), where DINOv2's 0.02 suits a width of 768, and position
-     * embeddings of sines and cosines of row and column, as in masked autoencoders, so that neighbours can be told from the first
-     * step.
+     * Weights that suit a narrow model: entries of deviation 1/√(inputs), where DINOv2's 0.02 suits a width of 768; and
+     * position embeddings of sines and cosines of row and column, as in masked autoencoders, so that neighbours can be told from
+     * the first step.
      */
     private void begin() {
         InitialWeights weights = new InitialWeights(random.split());

@@ -150,13 +150,15 @@ class TrainerTest {
                     .isNotEqualTo(before.get("model.layers.0.mlp.up_proj.weight"));
             assertThat(floats(model.textCodebook())).isEqualTo(textCodebook);
             try (LexVla loaded = LexVla.load(out, Device.cpu())) {
-                assertThat(loaded.config().vision().toRealPath()).isEqualTo(out.resolve("vision").toRealPath());
+                assertThat(loaded.config().vision().toRealPath())
+                        .isEqualTo(out.resolve("vision").toRealPath());
                 assertThat(frozen(loaded)).usingRecursiveComparison().isEqualTo(after);
             }
         }
     }
 
     @Test
+    @SuppressWarnings("try")
     void aLossThatIsNotFiniteNamesTheStep() throws IOException {
         TrainingConfig config = ToyData.config("steps=3");
         try (LexVla model = fresh(config)) {
@@ -175,7 +177,8 @@ class TrainerTest {
     @Test
     void aBatchNeedsAsManyReadablePictures() throws IOException {
         Files.writeString(out.resolve("broken.png"), "none");
-        Files.writeString(out.resolve("captions.tsv"), "file\tcaption\nbroken.png\tone\nbroken.png\ttwo\ngone.png\tthree\n");
+        Files.writeString(
+                out.resolve("captions.tsv"), "file\tcaption\nbroken.png\tone\nbroken.png\ttwo\ngone.png\tthree\n");
         CaptionDataset broken = CaptionDataset.open(out.resolve("captions.tsv"));
         TrainingConfig config = ToyData.config("steps=2", "batch=2");
         try (LexVla model = fresh(config)) {
@@ -207,7 +210,6 @@ class TrainerTest {
         assertThat(bytes.get(2) - bytes.get(0)).isLessThan(60L << 20);
     }
 
-    @SuppressWarnings("try")
     private static float[][] scores(LexVla model, List<Path> files) throws IOException {
         try (LexicalBatch pictures = model.encodeImages(files);
                 LexicalBatch texts = model.encodeTexts(data.captions())) {

@@ -13,6 +13,11 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.bytedeco.pytorch.global.torch;
 import org.lexvla.cli.demo.DemoEvaluation;
 import org.lexvla.cli.demo.DemoFigures;
 import org.lexvla.cli.demo.Report;
@@ -25,7 +30,6 @@ import org.lexvla.lexical.Device;
 import org.lexvla.model.LexVla;
 import org.lexvla.training.CaptionDataset;
 import org.lexvla.training.FreshModel;
-import org.lexvla.training.StandIns;
 import org.lexvla.training.TrainingConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -60,8 +64,6 @@ final class DemoCommand implements Callable<Integer> {
     private Console console;
 
     private final long start = System.nanoTime();
-    private Progress stage;
-    private String stageName = "";
 
     @Override
     public Integer call() throws Exception {
@@ -119,20 +121,11 @@ final class DemoCommand implements Callable<Integer> {
 
         Path run = out.resolve("run");
         Path flops = out.resolve("run-flops");
-        command("train", "--model", model, "--data", captions, "--config", config, "--out", run.toString());
-        say("The same again with the FLOPs penalty, to compare");
-        command(
-                "train",
-                "--model",
-                model,
-                "--data",
-                captions,
-                "--config",
-                config,
-                "--set",
-                "loss.penalty=flops",
-                "--out",
-                flops.toString());
+        List<String> train = List.of("train", "--model", model, "--data", captions, "--config", config);
+        say("Training, and beside it the same with the FLOPs penalty to compare");
+        sideBySide(
+                () -> command(train, "--out", run.toString()),
+                () -> command(train, "--set", "loss.penalty=flops", "--out", flops.toString()));
 
         command(
                 "encode",
@@ -166,32 +159,48 @@ final class DemoCommand implements Callable<Integer> {
     }
 
     /** What takes the place of pre-training; nothing of it is seen again by train. */
-    private void standIns(TrainingConfig settings, int size, Path captions) throws IOException {
+    private void standIns(TrainingConfig settings, int size, Path captions) throws Exception {
         say(
                 "Preparing the stand-ins for Llama 2 (on the captions alone) and DINOv2 (on scenes of its own, without words)");
-        try {
-            List<String> texts = CaptionDataset.open(captions).captions();
-            FreshModel.text(settings, texts, out.resolve("text"), Device.cpu(), this::prepared);
-            ScenePatchLabels labels = new ScenePatchLabels(
-                    new SceneGenerator(SEED + 1, size), STAND_IN_SCENES, PATCH, FreshModel.transform(settings));
-            FreshModel.vision(settings, labels, out.resolve("vision"), Device.cpu(), this::prepared);
-        } finally {
-            if (stage != null) {
-                stage.close();
-            }
-        }
+        sideBySide(
+                () -> {
+                    try (PreparationProgress progress = new PreparationProgress(console)) {
+                        List<String> texts = CaptionDataset.open(captions).captions();
+                        FreshModel.text(settings, texts, out.resolve("text"), Device.cpu(), progress);
+                    }
+                    return null;
+                },
+                () -> {
+                    try (PreparationProgress progress = new PreparationProgress(console)) {
+                        ScenePatchLabels labels = new ScenePatchLabels(
+                                new SceneGenerator(SEED + 1, size),
+                                STAND_IN_SCENES,
+                                PATCH,
+                                FreshModel.transform(settings));
+                        FreshModel.vision(settings, labels, out.resolve("vision"), Device.cpu(), progress);
+                    }
+                    return null;
+                });
     }
 
-    private void prepared(String name, StandIns.Progress progress) {
-        if (!name.equals(stageName)) {
-            if (stage != null) {
-                stage.close();
+    /**
+     * Does two things at once, each with one thread of LibTorch: its matrix products at these sizes use one core anyway, so on
+     * two cores both take the time of one.
+     */
+    private static void sideBySide(Callable<Void> one, Callable<Void> other) throws Exception {
+        int threads = torch.get_num_threads();
+        torch.set_num_threads(1);
+        ExecutorService executor = Executors.newFixedThreadPool(2);
+        try {
+            for (Future<Void> done : executor.invokeAll(List.of(one, other))) {
+                done.get();
             }
-            stageName = name;
-            stage = console.progress("prepare " + name, "steps", progress.steps());
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof Exception cause ? cause : e;
+        } finally {
+            executor.shutdown();
+            torch.set_num_threads(threads);
         }
-        stage.note(String.format(Locale.ROOT, "loss %.3f", progress.loss()));
-        stage.to(progress.step());
     }
 
     private ObjectNode conclude(TrainingConfig settings, List<Scene> unseen, DemoFigures before, Path run, Path flops)
@@ -339,6 +348,13 @@ final class DemoCommand implements Callable<Integer> {
             y[i] = line.required(key).asDouble();
         }
         return new ReportData.Curve(name, x, y);
+    }
+
+    private Void command(List<String> first, String... more) {
+        List<String> arguments = new ArrayList<>(first);
+        arguments.addAll(List.of(more));
+        command(arguments.toArray(String[]::new));
+        return null;
     }
 
     /** Runs a command as a user would, and shows how. */

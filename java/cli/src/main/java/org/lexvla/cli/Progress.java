@@ -2,6 +2,7 @@ package org.lexvla.cli;
 
 import java.time.Duration;
 import java.util.Locale;
+import java.util.concurrent.atomic.AtomicBoolean;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
@@ -12,6 +13,11 @@ import me.tongfei.progressbar.ProgressBarStyle;
  */
 public final class Progress implements AutoCloseable {
     private static final Duration BETWEEN_LINES = Duration.ofSeconds(10);
+    /** Two bars would write over each other: of work side by side on a terminal, the first to start shows. */
+    private static final AtomicBoolean BAR_SHOWN = new AtomicBoolean();
+
+    /** Whether standard error is a terminal is known to the launcher; Java cannot ask. */
+    private static final boolean TERMINAL = Boolean.getBoolean("lexvla.terminal");
 
     private final String task;
     private final String unit;
@@ -31,8 +37,7 @@ public final class Progress implements AutoCloseable {
 
     static Progress start(String task, String unit, long total) {
         ProgressBar bar = null;
-        // Whether standard error is a terminal is known to the launcher; Java cannot ask.
-        if (Boolean.getBoolean("lexvla.terminal")) {
+        if (TERMINAL && BAR_SHOWN.compareAndSet(false, true)) {
             bar = new ProgressBarBuilder()
                     .setTaskName(task)
                     .setUnit(" " + unit, 1)
@@ -53,7 +58,7 @@ public final class Progress implements AutoCloseable {
             return;
         }
         long now = System.nanoTime();
-        if (now - lastLine >= BETWEEN_LINES.toNanos()) {
+        if (!TERMINAL && now - lastLine >= BETWEEN_LINES.toNanos()) {
             lastLine = now;
             double seconds = (now - start) / 1e9;
             System.err.printf(
@@ -85,6 +90,7 @@ public final class Progress implements AutoCloseable {
     public void close() {
         if (bar != null) {
             bar.close();
+            BAR_SHOWN.set(false);
         }
     }
 }

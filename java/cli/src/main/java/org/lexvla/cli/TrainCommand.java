@@ -7,12 +7,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import org.lexvla.lexical.Device;
 import org.lexvla.model.LexVla;
 import org.lexvla.training.CaptionDataset;
 import org.lexvla.training.FreshModel;
 import org.lexvla.training.SkippedRow;
-import org.lexvla.training.StandIns;
 import org.lexvla.training.StepReport;
 import org.lexvla.training.Trainer;
 import org.lexvla.training.TrainingConfig;
@@ -65,8 +63,6 @@ final class TrainCommand implements Callable<Integer> {
     private Console console;
 
     private StepReport last;
-    private Progress stage;
-    private String stageName = "";
 
     @Override
     public Integer call() throws Exception {
@@ -95,27 +91,9 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     private LexVla fresh(TrainingConfig settings, CaptionDataset pairs) throws IOException {
-        Device where = device.get();
-        try {
-            return FreshModel.create(settings, pairs, null, out, where, this::prepared);
-        } finally {
-            if (stage != null) {
-                stage.close();
-            }
+        try (PreparationProgress progress = new PreparationProgress(console)) {
+            return FreshModel.create(settings, pairs, null, out, device.get(), progress);
         }
-    }
-
-    /** A display for each stage of the preparation. */
-    private void prepared(String name, StandIns.Progress progress) {
-        if (!name.equals(stageName)) {
-            if (stage != null) {
-                stage.close();
-            }
-            stageName = name;
-            stage = console.progress("prepare " + name, "steps", progress.steps());
-        }
-        stage.note(String.format(Locale.ROOT, "loss %.3f", progress.loss()));
-        stage.to(progress.step());
     }
 
     private void report(CaptionDataset pairs, double seconds) {

@@ -22,6 +22,7 @@ public final class LineChart {
     private final String xLabel;
     private final String yLabel;
     private final List<Line> lines = new ArrayList<>();
+    private boolean fromZero;
 
     private LineChart(String xLabel, String yLabel) {
         this.xLabel = xLabel;
@@ -46,6 +47,12 @@ public final class LineChart {
                     "line \"" + name + "\" has " + x.length + " x and " + y.length + " y: give one y per x");
         }
         lines.add(new Line(name, x.clone(), y.clone()));
+        return this;
+    }
+
+    /** Begins the vertical axis at 0 in any case, so that heights compare as the numbers do. */
+    public LineChart fromZero() {
+        fromZero = true;
         return this;
     }
 
@@ -175,7 +182,7 @@ public final class LineChart {
             low = 0;
             high = 1;
         }
-        if (low > 0 && low < 0.5 * high) {
+        if (low > 0 && (low < 0.5 * high || (fromZero && !horizontal))) {
             low = 0;
         }
         if (high == low) {

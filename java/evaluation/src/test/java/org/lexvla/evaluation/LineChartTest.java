@@ -47,6 +47,13 @@ class LineChartTest {
     }
 
     @Test
+    void theVerticalAxisBeginsAtZeroWhenAsked() throws Exception {
+        LineChart chart = LineChart.of("x", "y").line("high", new double[] {1, 2}, new double[] {0.8, 0.9});
+        assertThat(texts(parse(chart.toSvg(300, 200)))).doesNotContain("0.0").contains("0.80");
+        assertThat(texts(parse(chart.fromZero().toSvg(300, 200)))).contains("0.0", "1.0");
+    }
+
+    @Test
     void lengthsMustFit() {
         assertThatThrownBy(() -> LineChart.of("x", "y").line("odd", new double[2], new double[3]))
                 .isInstanceOf(IllegalArgumentException.class)

@@ -29,7 +29,7 @@ public final class DemoEvaluation {
     /** Of the random baseline of PatchDis, so that the figure is the same in every run. */
     private static final long BASELINE_SEED = 2_407_17827L;
     /** Thresholds of the curve, as multiples of the model's standard one. */
-    private static final double[] SWEEP = {0, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3, 4, 5};
+    private static final double[] SWEEP = {0, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 6, 8, 10};
 
     private final LexVla model;
     private final List<Scene> scenes;

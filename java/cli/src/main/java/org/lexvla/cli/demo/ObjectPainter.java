@@ -115,24 +115,19 @@ final class ObjectPainter {
         fill(circle(0.15, 0.43, 0.04), INK, null);
     }
 
-    /** Smooth body, pale windows, black wheels with grey hubs. */
+    /** Body of paper, pale windows, black wheels with grey hubs. */
     private void car() {
         Path2D cabin = new Path2D.Double();
-        cabin.moveTo(0.2, 0.5);
-        cabin.quadTo(0.27, 0.22, 0.4, 0.22);
-        cabin.lineTo(0.64, 0.22);
-        cabin.quadTo(0.74, 0.24, 0.84, 0.5);
+        cabin.moveTo(0.16, 0.5);
+        cabin.quadTo(0.24, 0.16, 0.38, 0.16);
+        cabin.lineTo(0.66, 0.16);
+        cabin.quadTo(0.77, 0.18, 0.88, 0.5);
         cabin.closePath();
-        fill(cabin, body, dark);
-        fill(polygon(0.28, 0.47, 0.35, 0.29, 0.49, 0.29, 0.49, 0.47), GLASS, INK);
-        fill(polygon(0.54, 0.47, 0.54, 0.29, 0.66, 0.29, 0.76, 0.47), GLASS, INK);
-        Shape lower = new RoundRectangle2D.Double(0.01, 0.47, 0.98, 0.3, 0.16, 0.2);
-        fill(lower, body, dark);
-        clipped(lower, () -> {
-            line(0, 0.53, 1, 0.53, 0.03, light);
-            line(0.515, 0.47, 0.515, 0.8, 0.018, dark);
-            line(0, 0.72, 1, 0.72, 0.06, dark);
-        });
+        cut(cabin);
+        fill(polygon(0.3, 0.43, 0.36, 0.28, 0.49, 0.28, 0.49, 0.43), GLASS, INK);
+        fill(polygon(0.54, 0.43, 0.54, 0.28, 0.65, 0.28, 0.73, 0.43), GLASS, INK);
+        cut(new RoundRectangle2D.Double(0.01, 0.46, 0.98, 0.33, 0.16, 0.2));
+        line(0.515, 0.47, 0.515, 0.78, 0.018, dark);
         fill(new Rectangle2D.Double(0.56, 0.58, 0.08, 0.03), INK, null);
         fill(new Ellipse2D.Double(0.02, 0.56, 0.07, 0.09), GOLD, INK);
         fill(new Rectangle2D.Double(0.93, 0.56, 0.05, 0.08), new Color(0xFF, 0x4D, 0x4D), INK);
@@ -286,13 +281,6 @@ final class ObjectPainter {
         graphics.setColor(colour);
         graphics.setStroke(new BasicStroke((float) width));
         graphics.draw(new Line2D.Double(x0, y0, x1, y1));
-    }
-
-    private void clipped(Shape shape, Runnable drawing) {
-        Shape before = graphics.getClip();
-        graphics.clip(shape);
-        drawing.run();
-        graphics.setClip(before);
     }
 
     private static Shape circle(double x, double y, double radius) {

@@ -95,9 +95,7 @@ final class PatternedPaper {
             case TREE -> leaves(graphics);
             case HOUSE -> bricks(graphics);
             case FISH -> scales(graphics);
-            case CAR -> {
-                // Lacquer: to have no pattern tells it from all others.
-            }
+            case CAR -> pinstripes(graphics);
             case STAR -> sparkles(graphics);
             case FLOWER -> rings(graphics);
             case UMBRELLA -> lines(graphics, 3, 3.5, 0, 3.5, TILE);
@@ -126,6 +124,13 @@ final class PatternedPaper {
         }
         graphics.draw(new Line2D.Double(-2, HALF + 2, HALF + 2, -2));
         graphics.draw(new Line2D.Double(HALF - 2, TILE + 2, TILE + 2, HALF - 2));
+    }
+
+    private static void pinstripes(Graphics2D graphics) {
+        graphics.setStroke(new BasicStroke(2.4f));
+        for (int offset = -TILE; offset <= TILE; offset += TILE) {
+            graphics.draw(new Line2D.Double(offset - 2, -2, offset + TILE + 2, TILE + 2));
+        }
     }
 
     private static void lattice(Graphics2D graphics) {

@@ -184,7 +184,7 @@ public final class Report {
         if (curves.isEmpty()) {
             return;
         }
-        LineChart chart = LineChart.of(x, y);
+        LineChart chart = LineChart.of(x, y).fromZero();
         curves.forEach(curve -> chart.line(curve.name(), curve.x(), curve.y()));
         page.append("<figure><figcaption>")
                 .append(Html.escape(title))

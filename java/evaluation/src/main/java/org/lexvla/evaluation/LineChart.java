@@ -16,6 +16,7 @@ public final class LineChart {
     private static final int LEFT = 56;
     private static final int TOP = 14;
     private static final int BOTTOM = 46;
+    private static final int NAME_HEIGHT = 15;
 
     private record Line(String name, double[] x, double[] y) {}
 
@@ -125,13 +126,20 @@ public final class LineChart {
             }
             ends.add(new double[] {end, i});
         }
-        // Names in the order of their ends, pushed apart where they would overlap.
+        writeNames(svg, ends, edge, vertical.start);
+    }
+
+    /** Names in the order of their ends, pushed apart where they would overlap, none below the axis. */
+    private void writeNames(StringBuilder svg, List<double[]> ends, int edge, double bottom) {
         ends.sort((a, b) -> Double.compare(a[0], b[0]));
-        double lowest = Double.NEGATIVE_INFINITY;
-        for (double[] end : ends) {
-            double y = Math.max(end[0] + 4, lowest + 15);
-            lowest = y;
-            svg.append(text(edge + 8, y, "start", colour((int) end[1]), lines.get((int) end[1]).name));
+        double[] y = new double[ends.size()];
+        for (int i = 0; i < y.length; i++) {
+            y[i] = Math.max(ends.get(i)[0] + 4, i == 0 ? Double.NEGATIVE_INFINITY : y[i - 1] + NAME_HEIGHT);
+        }
+        for (int i = y.length - 1; i >= 0; i--) {
+            y[i] = Math.min(y[i], i == y.length - 1 ? bottom : y[i + 1] - NAME_HEIGHT);
+            int line = (int) ends.get(i)[1];
+            svg.append(text(edge + 8, y[i], "start", colour(line), lines.get(line).name));
         }
     }
 

@@ -54,6 +54,28 @@ class LineChartTest {
     }
 
     @Test
+    void namesNeitherOverlapNorReachTheAxis() throws Exception {
+        LineChart chart = LineChart.of("x", "y");
+        for (String name : List.of("a", "b", "c", "d")) {
+            chart.line(name, new double[] {0, 1}, new double[] {1, 0});
+        }
+        List<Double> heights = new ArrayList<>();
+        NodeList nodes = parse(chart.toSvg(300, 200)).getElementsByTagName("text");
+        for (int i = 0; i < nodes.getLength(); i++) {
+            Element text = (Element) nodes.item(i);
+            if (text.getTextContent().matches("[abcd]")) {
+                heights.add(Double.parseDouble(text.getAttribute("y")));
+            }
+        }
+        heights.sort(null);
+        assertThat(heights).hasSize(4);
+        assertThat(heights.get(3)).isLessThanOrEqualTo(154);
+        for (int i = 1; i < 4; i++) {
+            assertThat(heights.get(i) - heights.get(i - 1)).isGreaterThanOrEqualTo(14.9);
+        }
+    }
+
+    @Test
     void lengthsMustFit() {
         assertThatThrownBy(() -> LineChart.of("x", "y").line("odd", new double[2], new double[3]))
                 .isInstanceOf(IllegalArgumentException.class)

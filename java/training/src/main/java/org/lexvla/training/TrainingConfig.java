@@ -284,8 +284,8 @@ public record TrainingConfig(
                 new Lora(8, 16, 0, org.lexvla.model.LoraConfig.ALL_TARGETS),
                 new Vocabulary(0, false, false),
                 new Fresh(
-                        new FreshVision(128, 3, 4, 112, new Preparation(400, 16, 1e-3)),
-                        new FreshText(128, 352, 2, 4, 1000, new Preparation(400, 64, 2e-3))));
+                        new FreshVision(96, 2, 4, 112, new Preparation(1200, 8, 6e-3)),
+                        new FreshText(128, 352, 2, 4, 1000, new Preparation(350, 32, 2e-3))));
     }
 
     /**

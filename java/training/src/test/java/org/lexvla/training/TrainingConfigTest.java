@@ -44,6 +44,17 @@ class TrainingConfigTest {
     }
 
     @Test
+    void theFilesOfTheProject() throws IOException {
+        Path configs = Path.of(System.getProperty("lexvla.configs", "../../configs"));
+        assertThat(TrainingConfig.load(configs.resolve("paper.yaml"), List.of()))
+                .isEqualTo(TrainingConfig.standard());
+        TrainingConfig demo = TrainingConfig.load(configs.resolve("demo.yaml"), List.of());
+        assertThat(demo.loss().penalty()).isEqualTo(Penalty.OVERUSE);
+        assertThat(demo.vision().frozen()).isTrue();
+        assertThat(demo.text().frozen()).isTrue();
+    }
+
+    @Test
     void fileOverDefaultsAndSettingsOverBoth() throws IOException {
         Path file = write(
                 "# a comment\nsteps: 10\nloss:\n  penalty: flops\n  lambda: {image: 0.25}\nprompt: 'x \"[TEXT]\" y:'\n");

@@ -126,7 +126,7 @@ public final class SceneGenerator {
     private Scene draw(Split split, int number, int captionsPerScene, SplittableRandom random) {
         Background background = pick(Background.values(), random);
         double form = random.nextDouble();
-        int first = form < 0.40 ? 1 : form < 0.75 ? 1 : form < 0.87 ? 2 : form < 0.94 ? 3 : 2;
+        int first = form < 0.75 ? 1 : form < 0.87 ? 2 : form < 0.94 ? 3 : 2;
         int second = form < 0.40 ? 0 : form < 0.75 ? 1 : form < 0.94 ? 0 : 1;
         Relation relation = second == 0 ? null : pick(Relation.values(), random);
         List<List<Scene.Box>> boxes = SceneLayout.place(first, second, relation, size, random);

@@ -58,7 +58,8 @@ public final class Lexvla {
         if (!expected(failure) || Boolean.getBoolean("lexvla.stacktrace")) {
             failure.printStackTrace(command.getErr());
         }
-        if (command.getMixins().get("console") != null && parsed.hasMatchedOption("--json")) {
+        ParseResult own = command.getParseResult(); // the one given is of the whole line
+        if (own.hasMatchedOption("--json")) {
             System.out.println(Console.toJson(Map.of("error", message)));
         }
         return 1;

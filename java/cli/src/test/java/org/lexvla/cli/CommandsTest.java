@@ -1,0 +1,193 @@
+package org.lexvla.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.lexvla.cli.demo.SceneFiles;
+import org.lexvla.cli.demo.SceneGenerator;
+
+/** The commands as a user runs them: one after the other on files, and with what users get wrong. */
+class CommandsTest {
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    @TempDir
+    static Path directory;
+
+    private static String table;
+    private static String config;
+    private static String run;
+    private static Said training;
+
+    /** What a command left behind. */
+    private record Said(int code, String out, String err) {
+        JsonNode json() throws Exception {
+            assertThat(out.strip().lines())
+                    .as("standard output is one JSON object")
+                    .hasSize(1);
+            return JSON.readTree(out);
+        }
+    }
+
+    @BeforeAll
+    static void trains() throws Exception {
+        Path data = directory.resolve("data");
+        SceneFiles.write(data, new SceneGenerator(3, 112).generate(SceneGenerator.Split.TRAIN, 24, 1));
+        Path captions = data.resolve("captions.tsv");
+        Files.writeString(data.resolve("images/broken.png"), "this is no picture");
+        Files.writeString(captions, Files.readString(captions) + "images/broken.png\ta broken picture\n");
+        table = captions.toString();
+        Path settings = directory.resolve("tiny.yaml");
+        Files.writeString(settings, """
+                steps: 3
+                batch: 8
+                poolCls: false
+                adapter: {heads: 2}
+                prompt: '"[TEXT]" is about:'
+                fresh:
+                  vision: {hidden: 16, layers: 1, heads: 2, image: 112, standIn: {steps: 2, batch: 2, learningRate: 1.0e-3}}
+                  text: {hidden: 16, intermediate: 32, layers: 1, heads: 2, tokens: 400, standIn: {steps: 2, batch: 4, learningRate: 1.0e-3}}
+                """);
+        config = settings.toString();
+        run = directory.resolve("run").toString();
+        training = lexvla("train", "--data", table, "--config", config, "--out", run, "--json");
+    }
+
+    @Test
+    void trainMakesAModelAndNamesThePictureItCouldNotRead() throws Exception {
+        assertThat(training.code()).as(training.err()).isZero();
+        JsonNode result = training.json();
+        assertThat(result.get("last").get("step").asInt()).isEqualTo(3);
+        assertThat(result.get("skipped").toString()).contains("broken.png");
+        assertThat(Path.of(run, "config.json")).exists();
+        assertThat(Files.readAllLines(Path.of(run, "metrics.jsonl"))).isNotEmpty();
+        JsonNode info = lexvla("info", run, "--json").json();
+        assertThat(info.get("width").asInt()).isEqualTo(16);
+        assertThat(info.get("vocabulary").asInt()).isBetween(20, 400);
+    }
+
+    @Test
+    void whatIsEncodedCanBeIndexedSearchedAndMeasured() throws Exception {
+        String vectors = directory.resolve("vectors.arrow").toString();
+        JsonNode encoded = lexvla(
+                        "encode", "images", "--model", run, "--data", table, "--out", vectors, "--top-k", "7", "--json")
+                .json();
+        assertThat(encoded.get("vectors").asInt()).isEqualTo(24);
+        assertThat(encoded.get("active_words").asDouble()).isEqualTo(7);
+        assertThat(encoded.get("skipped").toString()).contains("broken.png");
+
+        String index = directory.resolve("index").toString();
+        assertThat(lexvla("index", "--model", run, "--data", table, "--out", index)
+                        .code())
+                .isZero();
+        JsonNode hits = lexvla("search", "--index", index, "--k", "3", "--explain", "--json", "a red boat")
+                .json()
+                .get("hits");
+        assertThat(hits).hasSize(3);
+        for (JsonNode hit : hits) {
+            double sum = 0;
+            for (JsonNode word : hit.get("words")) {
+                sum += word.get("weight").asDouble();
+            }
+            // The strongest words are named, so they sum to the score or a little less.
+            assertThat(sum).isPositive().isLessThanOrEqualTo(hit.get("score").asDouble() + 1e-5);
+        }
+
+        JsonNode retrieval = lexvla("evaluate", "retrieval", "--model", run, "--data", table, "--json")
+                .json();
+        assertThat(retrieval.get("pictures").asInt()).isEqualTo(24);
+        assertThat(retrieval.get("t2i").get("r10").asDouble()).isBetween(0.0, 1.0);
+        assertThat(lexvla("evaluate", "sparsity", "--model", run, "--data", table, "--json")
+                        .json()
+                        .get("points"))
+                .hasSizeGreaterThan(4);
+    }
+
+    @Test
+    void initTakesTheBackbonesOfARun() throws Exception {
+        String model = directory.resolve("model").toString();
+        List<String> arguments = new ArrayList<>(List.of("init", "--vision", run + "/vision", "--text", run + "/text"));
+        arguments.addAll(List.of("--config", config, "--out", model, "--json"));
+        Said first = lexvla(arguments.toArray(String[]::new));
+        assertThat(first.code()).as(first.err()).isZero();
+        assertThat(first.json().get("prompt").asText()).isEqualTo("\"[TEXT]\" is about:");
+        Said again = lexvla(arguments.toArray(String[]::new));
+        assertThat(again.code()).isEqualTo(1);
+        assertThat(again.json().get("error").asText()).contains("exists already", model);
+    }
+
+    @Test
+    void wrongUseIsExitCode2AndNamesTheOption() {
+        assertThat(lexvla("search", "a red boat").code()).isEqualTo(2);
+        assertThat(lexvla("search", "a red boat").err()).contains("--index");
+        assertThat(lexvla("dream").code()).isEqualTo(2);
+        assertThat(lexvla().code()).isEqualTo(2);
+        assertThat(lexvla("encode", "sounds", "--model", run, "--data", table, "--out", "x")
+                        .code())
+                .isEqualTo(2);
+    }
+
+    @Test
+    void everyCommandExplainsItselfWithAnExample() {
+        for (String command : List.of("demo", "init", "train", "encode", "index", "search", "info", "doctor")) {
+            Said said = lexvla(command, "--help");
+            assertThat(said.code()).isZero();
+            assertThat(said.out()).contains("Example: ./lexvla " + command);
+        }
+    }
+
+    @Test
+    void badInputIsExitCode1AndOneClearLine() throws Exception {
+        assertFails("no such file: nowhere", "encode", "texts", "--model", run, "--data", "nowhere", "--out", "x");
+        assertFails("nowhere", "info", "nowhere");
+        assertFails("nowhere", "search", "--index", "nowhere", "a red boat");
+        assertFails(
+                "unknown setting stebs (--set), the nearest is steps",
+                "train",
+                "--data",
+                table,
+                "--set",
+                "stebs=3",
+                "--out",
+                directory.resolve("other").toString());
+        Path wrong = directory.resolve("wrong.tsv");
+        Files.writeString(wrong, "picture\ttext\na.png\ta cat\n");
+        assertFails("no column \"file\"", "train", "--data", wrong.toString(), "--out", "other");
+        Path empty = Files.createDirectories(directory.resolve("empty"));
+        assertFails("no picture in", "index", "--model", run, "--data", empty.toString(), "--out", "other");
+        assertThat(Path.of("other")).doesNotExist();
+    }
+
+    private static void assertFails(String message, String... arguments) {
+        Said said = lexvla(arguments);
+        assertThat(said.code()).as(said.err()).isEqualTo(1);
+        assertThat(said.err()).contains(message).doesNotContain("\tat ");
+        assertThat(said.out()).isEmpty();
+    }
+
+    private static Said lexvla(String... arguments) {
+        PrintStream out = System.out;
+        PrintStream err = System.err;
+        ByteArrayOutputStream said = new ByteArrayOutputStream();
+        ByteArrayOutputStream complained = new ByteArrayOutputStream();
+        System.setOut(new PrintStream(said, true, StandardCharsets.UTF_8));
+        System.setErr(new PrintStream(complained, true, StandardCharsets.UTF_8));
+        try {
+            int code = Lexvla.run(arguments);
+            return new Said(code, said.toString(StandardCharsets.UTF_8), complained.toString(StandardCharsets.UTF_8));
+        } finally {
+            System.setOut(out);
+            System.setErr(err);
+        }
+    }
+}

@@ -136,8 +136,7 @@ final class BatchLoader implements AutoCloseable {
                     keep(one.pair().file(), picture);
                     FloatBuffer place = place(pixels, captions.size());
                     captions.add(one.pair().caption());
-                    written.add(decoders.submit(() -> transform.random(
-                            picture, one.random(), config.data().minScale(), place)));
+                    written.add(decoders.submit(() -> crop(picture, one.random(), place)));
                 }
                 for (Future<?> write : written) {
                     write.get();
@@ -150,6 +149,15 @@ final class BatchLoader implements AutoCloseable {
         } catch (RuntimeException | InterruptedException e) {
             pixels.close();
             throw e;
+        }
+    }
+
+    private void crop(BufferedImage picture, SplittableRandom random, FloatBuffer place) {
+        double minScale = config.data().minScale();
+        if (minScale == 1) {
+            transform.of(picture, place);
+        } else {
+            transform.random(picture, random, minScale, place);
         }
     }
 

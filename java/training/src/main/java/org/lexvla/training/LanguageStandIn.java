@@ -15,6 +15,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.lexvla.lexical.Vocabulary;
 import org.lexvla.model.Llama;
 import org.lexvla.model.Prompt;
+import org.lexvla.model.TextBatch;
 import org.lexvla.model.Tokenizer;
 
 /**
@@ -114,8 +115,14 @@ final class LanguageStandIn {
                 targets[i * vocabulary.size() + word] = 1;
             }
         }
-        PromptBatch input = PromptBatch.of(prompts, model.device());
-        Tensor last = input.lastTokens(model.forward(input.ids(), input.mask()));
+        TextBatch input = TextBatch.of(prompts, model.device());
+        Tensor hidden = model.forward(input.ids(), input.mask());
+        long[] ends = new long[batch];
+        for (int i = 0; i < batch; i++) {
+            ends[i] = i * hidden.size(1) + prompts.get(i).length - 1;
+        }
+        Tensor last = hidden.reshape(-1, hidden.size(2))
+                .index_select(0, HostTensor.to(HostTensor.of(ends, batch), model.device()));
         Tensor logits = last.matmul(model.outputMatrix().index_select(0, words).t());
         Tensor wanted = HostTensor.to(HostTensor.of(targets, batch, vocabulary.size()), model.device());
         Tensor which = torch.log_softmax(logits, 1).mul(wanted).sum().div(new Scalar((double) -batch));

@@ -1,6 +1,7 @@
 package org.lexvla.training;
 
 import java.util.Collection;
+import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.IntFunction;
 import org.bytedeco.javacpp.PointerScope;
@@ -15,7 +16,7 @@ final class StandInLoop {
 
     static Optimization optimization(Collection<Tensor> parameters, TrainingConfig.Preparation settings) {
         return new Optimization(
-                java.util.List.of(new Optimization.Group(parameters, 1)),
+                List.of(new Optimization.Group(parameters, 1)),
                 new TrainingConfig.Optimizer(settings.learningRate(), 0, 0.9, 0.98, 1e-8, 0, 1, 1, 1, 1),
                 new Schedule(settings.steps(), settings.steps() / 10, 0));
     }

@@ -65,7 +65,6 @@ public final class Trainer {
      * @throws IllegalArgumentException if the data set has fewer readable pictures than a batch
      * @throws IllegalStateException    if the loss is no longer finite, naming the step; nothing is written then
      */
-    @SuppressWarnings("try")
     public static void run(
             LexVla model, CaptionDataset data, TrainingConfig config, Path out, Consumer<StepReport> listener)
             throws IOException {

@@ -123,7 +123,7 @@ public record TrainingConfig(
     /**
      * Reading of pictures.
      *
-     * @param minScale least share of a picture's area that a random crop keeps
+     * @param minScale least share of a picture's area that a random crop keeps; 1: no random crops, pictures as in encoding
      * @param ahead    batches decoded in advance
      * @param threads  that decode
      * @param cache    megabytes of decoded pictures that are kept, so that small sets are decoded once; 0: none

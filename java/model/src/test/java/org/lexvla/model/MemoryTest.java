@@ -20,6 +20,8 @@ import org.lexvla.lexical.Device;
 @SuppressWarnings("try")
 class MemoryTest {
     private static final long MIB = 1 << 20;
+    /** Of a thousand steps. The smallest activation [160, 32] has 20 KiB: leaking two of them a step would show. */
+    private static final long LIMIT = 40;
 
     /** What the process holds besides the heap and the classes of Java, which grow as they like. */
     private static long resident() {
@@ -56,16 +58,20 @@ class MemoryTest {
             for (int step = 0; step < 200; step++) {
                 step(text, vision);
             }
-            long before = resident();
             long pointers = Pointer.totalCount();
-            for (int step = 0; step < 1000; step++) {
-                step(text, vision);
+            // A leak shows in every thousand steps; that Java touches more of the heap it has committed, only in some.
+            long least = Long.MAX_VALUE;
+            for (int thousand = 0; thousand < 4 && least >= LIMIT; thousand++) {
+                long before = resident();
+                for (int step = 0; step < 1000; step++) {
+                    step(text, vision);
+                }
+                least = Math.min(least, (resident() - before) / MIB);
             }
             assertThat(Pointer.totalCount() - pointers)
                     .as("pointers left behind")
                     .isLessThan(50);
-            // The smallest activation [160, 32] has 20 KiB: leaking two of them a step would show.
-            assertThat((resident() - before) / MIB).as("MiB after 1000 steps").isLessThan(40);
+            assertThat(least).as("least MiB that a thousand steps left behind").isLessThan(LIMIT);
         }
     }
 

@@ -206,8 +206,10 @@ class TrainerTest {
                 }
             });
         }
-        // From step 100 on; a step that keeps its tensors would add 200 times 5 MB.
-        assertThat(bytes.get(2) - bytes.get(0)).isLessThan(60L << 20);
+        // A step that keeps its tensors would add 100 times 5 MB to both hundreds; Java's own heap grows in one or the
+        // other.
+        assertThat(Math.min(bytes.get(1) - bytes.get(0), bytes.get(2) - bytes.get(1)))
+                .isLessThan(60L << 20);
     }
 
     private static float[][] scores(LexVla model, List<Path> files) throws IOException {

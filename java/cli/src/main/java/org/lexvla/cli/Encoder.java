@@ -115,11 +115,16 @@ final class Encoder {
 
     /** Tells a person what was skipped: the first few by name, the rest by number. */
     static void reportSkipped(List<String> skipped, Console console) {
-        for (String name : skipped.subList(0, Math.min(5, skipped.size()))) {
-            console.line("skipped %s", name);
+        report("skipped", skipped, console);
+    }
+
+    /** As {@link #reportSkipped}, with another word for what became of them. */
+    static void report(String fate, List<String> names, Console console) {
+        for (String name : names.subList(0, Math.min(5, names.size()))) {
+            console.line("%s %s", fate, name);
         }
-        if (skipped.size() > 5) {
-            console.line("… and %d more skipped", skipped.size() - 5);
+        if (names.size() > 5) {
+            console.line("… and %d more %s, %d in all", names.size() - 5, fate, names.size());
         }
     }
 }

@@ -96,7 +96,8 @@ final class Inputs {
         return PICTURES.contains(extension(file));
     }
 
-    private static String extension(Path file) {
+    /** What follows the last dot of a file's name, in lower case. */
+    static String extension(Path file) {
         String name = file.getFileName().toString();
         return name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
     }

@@ -1,34 +1,45 @@
 package org.lexvla.cli;
 
-import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.arrow.memory.BufferAllocator;
+import org.lexvla.evaluation.CaptionedPictures;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.Sparsification;
 import org.lexvla.model.LexVla;
-import org.lexvla.training.CaptionDataset;
 
 /**
- * The vectors of the pictures and captions of a table, with the picture of each caption. Captions of pictures that cannot
+ * The vectors of pictures and captions, with the picture of each caption. Captions of pictures that are missing or cannot
  * be read are left out with them.
  *
  * @param pictures [pictures, V]
  * @param texts    [captions, V]
  * @param owner    row in {@code pictures} of each caption
- * @param skipped  what was left out, with the reason
+ * @param missing  pictures that the data names and that are not there
+ * @param skipped  pictures that are there and cannot be read, with the reason
  */
-record PairedVectors(LexicalBatch pictures, LexicalBatch texts, int[] owner, List<String> skipped)
+record PairedVectors(LexicalBatch pictures, LexicalBatch texts, int[] owner, List<String> missing, List<String> skipped)
         implements AutoCloseable {
 
     static PairedVectors encode(
-            LexVla model, Path table, Sparsification sparsification, BufferAllocator allocator, Console console)
-            throws IOException {
+            LexVla model,
+            CaptionedPictures data,
+            Sparsification sparsification,
+            BufferAllocator allocator,
+            Console console) {
+        List<CaptionedPictures.Picture> missing = data.missing();
+        if (missing.size() == data.pictures().size()) {
+            throw new IllegalArgumentException("none of the " + missing.size() + " pictures is there, not even "
+                    + missing.get(0).file() + ": say where they lie with --images");
+        }
+        List<CaptionedPictures.Picture> present = new ArrayList<>(data.pictures());
+        present.removeAll(missing);
         Encoder encoder = new Encoder(model, sparsification, allocator, console);
-        Encoder.Encoded pictures = encoder.pictures(Inputs.pictures(table));
+        Encoder.Encoded pictures = encoder.pictures(present.stream()
+                .map(picture -> new Inputs.Picture(picture.id(), picture.file()))
+                .toList());
         try {
             Map<String, Integer> rows = new HashMap<>();
             for (String id : pictures.ids()) {
@@ -36,10 +47,10 @@ record PairedVectors(LexicalBatch pictures, LexicalBatch texts, int[] owner, Lis
             }
             List<Inputs.Text> texts = new ArrayList<>();
             List<Integer> owner = new ArrayList<>();
-            for (CaptionDataset.Pair pair : CaptionDataset.open(table).pairs()) {
-                Integer row = rows.get(Inputs.name(table, pair.file()));
+            for (CaptionedPictures.Caption caption : data.captions()) {
+                Integer row = rows.get(data.pictures().get(caption.picture()).id());
                 if (row != null) {
-                    texts.add(new Inputs.Text(String.valueOf(pair.line()), pair.caption()));
+                    texts.add(new Inputs.Text(String.valueOf(texts.size()), caption.text()));
                     owner.add(row);
                 }
             }
@@ -48,10 +59,22 @@ record PairedVectors(LexicalBatch pictures, LexicalBatch texts, int[] owner, Lis
                     pictures.batch(),
                     captions.batch(),
                     owner.stream().mapToInt(Integer::intValue).toArray(),
+                    missing.stream().map(CaptionedPictures.Picture::id).toList(),
                     pictures.skipped());
-        } catch (IOException | RuntimeException e) {
+        } catch (RuntimeException e) {
             pictures.close();
             throw e;
+        }
+    }
+
+    /** Tells a person what is not in the figures. */
+    void reportLeftOut(Console console) {
+        Encoder.report("missing", missing, console);
+        Encoder.reportSkipped(skipped, console);
+        if (!missing.isEmpty() || !skipped.isEmpty()) {
+            console.line(
+                    "%d of %d pictures are not measured: the figures are of the others, and not those of the whole set",
+                    missing.size() + skipped.size(), missing.size() + skipped.size() + pictures.size());
         }
     }
 

@@ -1,22 +1,24 @@
 package org.lexvla.cli;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import org.lexvla.cli.demo.PatchVectors;
+import java.util.stream.Stream;
 import org.lexvla.evaluation.ConfusionMatrix;
+import org.lexvla.evaluation.ConfusionPicture;
 import org.lexvla.evaluation.DenseRows;
 import org.lexvla.evaluation.LabelMap;
 import org.lexvla.evaluation.PatchDis;
+import org.lexvla.evaluation.PatchScores;
+import org.lexvla.evaluation.SegmentationProtocol;
+import org.lexvla.evaluation.SegmentedPictures;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.Sparsification;
 import org.lexvla.model.ImageTransform;
@@ -30,25 +32,25 @@ import picocli.CommandLine.Option;
         name = "patchdis",
         description = {
             "Give every patch the class whose name is most similar to it, and compare with true masks.",
-            "Beside it: a baseline that gives every patch a class at random."
+            "Beside it: a baseline that gives every patch a class at random. One count over all pictures; mIoU is the mean over"
+                    + " the classes that the masks show."
         },
         mixinStandardHelpOptions = true,
-        footer = {"", "Example: ./lexvla evaluate patchdis --model demo/run --data demo/scenes/held-out"})
+        footer = {
+            "",
+            "Examples: ./lexvla evaluate patchdis --model demo/run --data demo/scenes/held-out --confusion classes.png",
+            "          ./lexvla evaluate patchdis --model model --data panoptic_val2017.json --images val2017/",
+            "          ./lexvla evaluate patchdis --model model --data instances_val2017.json --images val2017/",
+            "          ./lexvla evaluate patchdis --model model --data VOCdevkit/VOC2012 --split val"
+        })
 final class PatchDisCommand implements Callable<Integer> {
     private static final int BATCH = 32;
-    private static final ObjectMapper JSON = new ObjectMapper();
 
     @Option(names = "--model", required = true, paramLabel = "MODEL", description = "Model directory.")
     private Path model;
 
-    @Option(
-            names = "--data",
-            required = true,
-            paramLabel = "DIR",
-            description =
-                    "Directory with scenes.json (the names under \"classes\"), images/*.png and masks/*.png (8-bit"
-                            + " indices of classes, 255 ignored), or the captions.tsv in it.")
-    private Path data;
+    @Mixin
+    private SegmentationOptions data;
 
     @Option(
             names = "--seed",
@@ -57,70 +59,78 @@ final class PatchDisCommand implements Callable<Integer> {
             description = "Of the random baseline (default: ${DEFAULT-VALUE}).")
     private long seed;
 
+    @Option(
+            names = "--confusion",
+            paramLabel = "FILE",
+            description = "Draw what was taken for what: a .svg or .png to write, one per protocol.")
+    private Path confusion;
+
     @Mixin
     private DeviceOption device;
 
     @Mixin
     private Console console;
 
+    /** What is counted under one protocol. */
+    private record Measure(SegmentationProtocol protocol, float[][] classes, PatchDis counts) {}
+
     @Override
     public Integer call() throws Exception {
-        Inputs.require(data);
-        Path directory = Files.isDirectory(data) ? data : data.toAbsolutePath().getParent();
-        List<String> names = classNames(directory.resolve("scenes.json"));
-        List<Inputs.Picture> pictures = Inputs.pictures(directory.resolve("images"));
-        try (LexVla encoder = LexVla.load(model, device.get());
-                LexicalBatch classes = encoder.encodeTexts(names, Sparsification.dense())) {
-            float[][] classRows = DenseRows.of(classes);
-            PatchDis measure =
-                    new PatchDis(names.size(), encoder.vision().config().patchSize(), seed);
+        SegmentedPictures source = data.get();
+        List<SegmentationProtocol> protocols = data.protocols(source);
+        for (SegmentationProtocol protocol : protocols) {
+            if (confusion != null) {
+                PictureFile.require(drawn(protocol, protocols.size()));
+            }
+        }
+        List<SegmentedPictures.Picture> pictures = source.pictures();
+        try (LexVla encoder = LexVla.load(model, device.get())) {
+            List<Measure> measures = new ArrayList<>();
+            for (SegmentationProtocol protocol : protocols) {
+                try (LexicalBatch classes = encoder.encodeTexts(protocol.classes(), Sparsification.dense())) {
+                    int patch = encoder.vision().config().patchSize();
+                    measures.add(new Measure(
+                            protocol,
+                            DenseRows.of(classes),
+                            new PatchDis(protocol.classes().size(), patch, seed)));
+                }
+            }
             List<String> skipped = new ArrayList<>();
             try (Progress progress = console.progress("patches", "pictures", pictures.size())) {
                 for (int from = 0; from < pictures.size(); from += BATCH) {
                     int to = Math.min(pictures.size(), from + BATCH);
-                    add(encoder, classRows, pictures.subList(from, to), directory.resolve("masks"), measure, skipped);
+                    add(encoder, source, pictures.subList(from, to), measures, skipped);
                     progress.to(to);
                 }
             }
             Encoder.reportSkipped(skipped, console);
             if (skipped.size() == pictures.size()) {
-                throw new IllegalArgumentException("none of the " + skipped.size() + " pictures of " + directory
-                        + " can be measured; the first: " + skipped.get(0));
+                throw new IllegalArgumentException("none of the " + skipped.size()
+                        + " pictures can be measured; the first: " + (skipped.isEmpty() ? "none" : skipped.get(0)));
             }
-            report(names, measure, pictures.size() - skipped.size(), skipped);
+            report(measures, pictures.size() - skipped.size(), skipped);
         }
         return 0;
     }
 
-    private static List<String> classNames(Path file) throws IOException {
-        if (!Files.isRegularFile(file)) {
-            throw new NoSuchFileException(file + " (names the classes of the masks)");
-        }
-        List<String> names = new ArrayList<>();
-        for (JsonNode name : JSON.readTree(file.toFile()).path("classes")) {
-            names.add(name.asText());
-        }
-        if (names.isEmpty()) {
-            throw new IllegalArgumentException(file + " has no \"classes\": give the class names, by label");
-        }
-        return names;
-    }
-
     private static void add(
             LexVla encoder,
-            float[][] classes,
-            List<Inputs.Picture> some,
-            Path masks,
-            PatchDis measure,
+            SegmentedPictures source,
+            List<SegmentedPictures.Picture> some,
+            List<Measure> measures,
             List<String> skipped) {
         ImageTransform transform = encoder.transform();
         List<BufferedImage> pictures = new ArrayList<>();
         List<LabelMap> labels = new ArrayList<>();
-        for (Inputs.Picture picture : some) {
+        for (SegmentedPictures.Picture picture : some) {
             try {
-                String name = picture.file().getFileName().toString();
-                LabelMap mask = LabelMap.read(masks.resolve(name.substring(0, name.lastIndexOf('.')) + ".png"));
-                pictures.add(ImageTransform.read(picture.file()));
+                LabelMap mask = source.labels(picture);
+                BufferedImage image = ImageTransform.read(picture.file());
+                if (image.getWidth() != mask.width() || image.getHeight() != mask.height()) {
+                    throw new IOException("the picture has " + image.getWidth() + "x" + image.getHeight()
+                            + " pixels, its mask " + mask.width() + "x" + mask.height());
+                }
+                pictures.add(image);
                 labels.add(mask.fit(transform.resize(), transform.crop()));
             } catch (NoSuchFileException e) {
                 skipped.add(picture.id() + ": no mask " + e.getMessage());
@@ -131,34 +141,96 @@ final class PatchDisCommand implements Callable<Integer> {
         if (pictures.isEmpty()) {
             return;
         }
-        float[][][] patches = PatchVectors.of(encoder, pictures);
-        for (int i = 0; i < patches.length; i++) {
+        // The patches go through the model once, whatever is measured.
+        float[][] classes =
+                measures.stream().flatMap(measure -> Stream.of(measure.classes)).toArray(float[][]::new);
+        float[][][] scores = PatchScores.of(encoder, pictures, classes);
+        for (int i = 0; i < scores.length; i++) {
             LabelMap mask = labels.get(i);
-            measure.add(mask.labels(), mask.width(), PatchDis.classify(patches[i], classes));
+            int first = 0;
+            for (Measure measure : measures) {
+                int from = first;
+                int to = first + measure.classes.length;
+                float[][] own = Stream.of(scores[i])
+                        .map(patch -> Arrays.copyOfRange(patch, from, to))
+                        .toArray(float[][]::new);
+                measure.counts.add(measure.protocol.classes(mask), mask.width(), PatchDis.classify(own));
+                first = to;
+            }
         }
     }
 
-    private void report(List<String> names, PatchDis measure, int pictures, List<String> skipped) {
-        ConfusionMatrix matrix = measure.model();
-        Map<String, Double> perClass = new LinkedHashMap<>();
-        for (int label = 0; label < names.size(); label++) {
-            if (matrix.iou(label).isPresent()) {
-                perClass.put(names.get(label), matrix.iou(label).getAsDouble());
-            }
+    private void report(List<Measure> measures, int pictures, List<String> skipped) throws IOException {
+        Map<String, Object> protocols = new LinkedHashMap<>();
+        for (Measure measure : measures) {
+            protocols.put(measure.protocol.name(), figures(measure, pictures, measures.size()));
         }
-        console.line("%d pictures, %d classes", pictures, names.size());
-        perClass.forEach((name, iou) -> console.line("  %-14s %6.3f", name, iou));
-        console.line("%-16s %6.3f", "mIoU", matrix.meanIou());
-        console.line("%-16s %6.3f", "random", measure.random().meanIou());
-        console.line("%-16s %6.3f", "pixels right", matrix.pixelAccuracy());
         Map<String, Object> result = new LinkedHashMap<>();
-        result.put("miou", matrix.meanIou());
-        result.put("random", measure.random().meanIou());
-        result.put("miou_with_predicted", matrix.meanIouWithPredicted());
-        result.put("pixel_accuracy", matrix.pixelAccuracy());
-        result.put("classes", perClass);
+        // Of several protocols the first, so that a script need not know how many there are.
+        result.putAll(figuresOf(measures.get(0)));
+        result.put("protocols", protocols);
         result.put("pictures", pictures);
         result.put("skipped", skipped);
         console.result(result);
+    }
+
+    private Map<String, Object> figures(Measure measure, int pictures, int protocols) throws IOException {
+        ConfusionMatrix matrix = measure.counts.model();
+        ConfusionMatrix random = measure.counts.random();
+        List<String> names = measure.protocol.classes();
+        console.line("%d pictures, %d classes (%s)", pictures, names.size(), measure.protocol.name());
+        console.line("  %-16s %6s %8s %8s", "class", "IoU", "random", "pixels");
+        double all = 0;
+        for (int label = 0; label < names.size(); label++) {
+            all += matrix.pixels(label);
+        }
+        for (int label = 0; label < names.size(); label++) {
+            if (matrix.pixels(label) > 0) {
+                console.line(
+                        "  %-16s %6.3f %8.3f %7.2f%%",
+                        names.get(label),
+                        matrix.iou(label).orElseThrow(),
+                        random.iou(label).orElseThrow(),
+                        100 * matrix.pixels(label) / all);
+            }
+        }
+        console.line("%-18s %6.3f %8.3f", "mIoU", matrix.meanIou(), random.meanIou());
+        console.line("%-18s %6.3f %8.3f", "pixels right", matrix.pixelAccuracy(), random.pixelAccuracy());
+        Map<String, Object> figures = figuresOf(measure);
+        if (confusion != null) {
+            Path file = drawn(measure.protocol, protocols);
+            ConfusionPicture picture = new ConfusionPicture(matrix, names);
+            PictureFile.write(file, picture::toSvg, picture::toImage);
+            console.line("drawn in %s", file);
+            figures.put("confusion", file.toString());
+        }
+        return figures;
+    }
+
+    private static Map<String, Object> figuresOf(Measure measure) {
+        ConfusionMatrix matrix = measure.counts.model();
+        Map<String, Double> perClass = new LinkedHashMap<>();
+        for (int label = 0; label < matrix.classes(); label++) {
+            if (matrix.iou(label).isPresent()) {
+                perClass.put(
+                        measure.protocol.classes().get(label), matrix.iou(label).getAsDouble());
+            }
+        }
+        Map<String, Object> figures = new LinkedHashMap<>();
+        figures.put("miou", matrix.meanIou());
+        figures.put("random", measure.counts.random().meanIou());
+        figures.put("miou_with_predicted", matrix.meanIouWithPredicted());
+        figures.put("pixel_accuracy", matrix.pixelAccuracy());
+        figures.put("classes", perClass);
+        return figures;
+    }
+
+    /** The file that was asked for; where there are several, the name of the protocol before its extension. */
+    private Path drawn(SegmentationProtocol protocol, int protocols) {
+        String name = confusion.getFileName().toString();
+        int dot = name.lastIndexOf('.');
+        return protocols == 1 || dot < 0
+                ? confusion
+                : confusion.resolveSibling(name.substring(0, dot) + "-" + protocol.name() + name.substring(dot));
     }
 }

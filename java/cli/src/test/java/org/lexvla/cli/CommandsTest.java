@@ -5,12 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.ByteArrayOutputStream;
+import java.io.File;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -111,6 +113,74 @@ class CommandsTest {
                         .json()
                         .get("points"))
                 .hasSizeGreaterThan(4);
+    }
+
+    @Test
+    void captionsInPublishedLayoutsAreMeasuredAndMissingPicturesNamed() throws Exception {
+        StringBuilder images = new StringBuilder();
+        for (int i = 0; i < 4; i++) {
+            // The last one is not there.
+            images.append(String.format(
+                    "%s{\"filename\": \"%05d.png\", \"split\": \"test\", \"sentences\": [{\"raw\": \"a boat\"}, {\"raw\": \"fox %d\"}]}",
+                    i == 0 ? "" : ",", i == 3 ? 999 : i, i));
+        }
+        Path json = Files.writeString(directory.resolve("dataset_toy.json"), "{\"images\": [" + images + "]}");
+        String pictures = directory.resolve("data/images").toString();
+        Said said = lexvla(
+                "evaluate", "retrieval", "--model", run, "--data", json.toString(), "--images", pictures, "--json");
+        JsonNode figures = said.json();
+        assertThat(figures.get("pictures").asInt()).isEqualTo(3);
+        assertThat(figures.get("captions").asInt()).isEqualTo(6);
+        assertThat(figures.get("missing")).hasSize(1);
+        assertThat(figures.get("missing").get(0).asText()).isEqualTo("00999.png");
+        assertThat(figures.get("ties").asText()).isEqualTo("worst");
+        JsonNode interval = figures.get("i2t").get("interval").get("r1");
+        assertThat(figures.get("i2t").get("r1").asDouble())
+                .isBetween(interval.get("low").asDouble(), interval.get("high").asDouble());
+        assertThat(said.err()).contains("missing 00999.png", "1 of 4 pictures are not measured");
+
+        String plot = directory.resolve("curve.png").toString();
+        JsonNode curve = lexvla(
+                        "evaluate",
+                        "sparsity",
+                        "--model",
+                        run,
+                        "--data",
+                        json.toString(),
+                        "--images",
+                        pictures,
+                        "--multiples",
+                        "0,1,100",
+                        "--plot",
+                        plot,
+                        "--json")
+                .json();
+        assertThat(curve.get("points")).hasSize(3);
+        assertThat(curve.get("points").get(0).get("activeImage").asDouble())
+                .as("multiple 0 keeps every word")
+                .isEqualTo(curve.get("vocabulary").asDouble());
+        assertThat(curve.get("points").get(2).get("activeImage").asDouble()).isZero();
+        assertThat(ImageIO.read(new File(plot)).getWidth()).isEqualTo(1280);
+        assertFails(
+                "not even",
+                "evaluate",
+                "retrieval",
+                "--model",
+                run,
+                "--data",
+                json.toString(),
+                "--images",
+                directory.toString());
+        assertFails(
+                "pictures are .png or .svg",
+                "evaluate",
+                "sparsity",
+                "--model",
+                run,
+                "--data",
+                json.toString(),
+                "--plot",
+                "curve.gif");
     }
 
     @Test

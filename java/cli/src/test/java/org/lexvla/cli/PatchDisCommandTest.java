@@ -12,6 +12,7 @@ import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -21,6 +22,7 @@ import org.lexvla.cli.demo.Scene;
 import org.lexvla.cli.demo.SceneFiles;
 import org.lexvla.cli.demo.SceneGenerator;
 import org.lexvla.cli.demo.TinyDemo;
+import org.lexvla.evaluation.SegmentationProtocol;
 import org.lexvla.model.LexVla;
 import picocli.CommandLine;
 
@@ -66,21 +68,69 @@ class PatchDisCommandTest {
         assertThat(run(1, "broken")).isEmpty();
     }
 
-    private static String run(int exitCode, String data) {
+    @Test
+    void cocoIsMeasuredUnderBothProtocolsAndDrawn() throws Exception {
+        // The scenes as instances of COCO: boxes that stand for people and boats in front of nothing.
+        StringBuilder categories = new StringBuilder();
+        for (int id = 1; id < SegmentationProtocol.VOC_CLASSES.size(); id++) {
+            String name = SegmentationProtocol.VOC_CLASSES.get(id);
+            categories.append(String.format("%s{\"id\": %d, \"name\": \"%s\"}", id == 1 ? "" : ",", id, name));
+        }
+        Path json = Files.writeString(directory.resolve("instances_toy.json"), """
+                {"images": [{"id": 1, "file_name": "00000.png", "width": 112, "height": 112},
+                            {"id": 2, "file_name": "gone.png", "width": 112, "height": 112},
+                            {"id": 3, "file_name": "00001.png", "width": 50, "height": 112}],
+                 "annotations": [{"image_id": 1, "category_id": 4, "area": 100,
+                                  "segmentation": [[0, 0, 56, 0, 56, 56, 0, 56]]}],
+                 "categories": [""" + categories + "]}");
+        Path plot = directory.resolve("confusion.svg");
+        JsonNode result = new ObjectMapper()
+                .readTree(run(
+                        0,
+                        json.getFileName().toString(),
+                        "--images",
+                        directory.resolve("held-out/images").toString(),
+                        "--confusion",
+                        plot.toString()));
+        assertThat(result.get("pictures").asInt()).isEqualTo(1);
+        assertThat(result.get("skipped").toString()).contains("gone.png", "its mask 50x112");
+        JsonNode protocols = result.get("protocols");
+        assertThat(protocols.get("voc").get("classes").has("background")).isTrue();
+        assertThat(protocols.get("coco").get("classes").has("background")).isFalse();
+        // One class on labelled pixels: the mean over the classes present is its IoU, the share of pixels taken for it.
+        assertThat(protocols.get("coco").get("miou").asDouble())
+                .isEqualTo(protocols.get("coco").get("pixel_accuracy").asDouble());
+        assertThat(directory.resolve("confusion-voc.svg")).content().contains("aeroplane", "background");
+        assertThat(directory.resolve("confusion-coco.svg")).content().doesNotContain("background");
+        assertThat(run(1, json.getFileName().toString(), "--split", "val")).isEmpty();
+    }
+
+    @Test
+    void namesOfClassesMayStandInAFile() throws Exception {
+        Path masks = directory.resolve("masks-only");
+        SceneFiles.write(masks, new SceneGenerator(5, 112).generate(SceneGenerator.Split.HELD_OUT, 6, 1));
+        Files.delete(masks.resolve("scenes.json"));
+        Files.write(masks.resolve("classes.txt"), Scene.classNames());
+        JsonNode result = new ObjectMapper().readTree(run(0, "masks-only"));
+        assertThat(result.get("miou").asDouble()).isCloseTo(expected, within(1e-9));
+        Files.writeString(masks.resolve("classes.txt"), "fox\n");
+        assertThat(run(1, "masks-only")).isEmpty();
+    }
+
+    private static String run(int exitCode, String data, String... more) {
         PrintStream before = System.out;
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
         try {
             StringWriter errors = new StringWriter();
+            List<String> arguments = new ArrayList<>(List.of("patchdis", "--json", "--model"));
+            arguments.add(directory.resolve("model").toString());
+            arguments.add("--data");
+            arguments.add(directory.resolve(data).toString());
+            arguments.addAll(List.of(more));
             int code = new CommandLine(new EvaluateCommand())
                     .setErr(new PrintWriter(errors))
-                    .execute(
-                            "patchdis",
-                            "--json",
-                            "--model",
-                            directory.resolve("model").toString(),
-                            "--data",
-                            directory.resolve(data).toString());
+                    .execute(arguments.toArray(String[]::new));
             assertThat(code).as("%s", errors).isEqualTo(exitCode);
             return out.toString(StandardCharsets.UTF_8);
         } finally {

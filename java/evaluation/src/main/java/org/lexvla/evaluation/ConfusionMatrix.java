@@ -132,7 +132,8 @@ public final class ConfusionMatrix {
         return all == 0 ? Double.NaN : right / (double) all;
     }
 
-    private long pixels(int label) {
+    /** Pixels whose true class it is. */
+    public long pixels(int label) {
         long pixels = 0;
         for (int other = 0; other < classes; other++) {
             pixels += count(label, other);

@@ -1,18 +1,36 @@
 package org.lexvla.evaluation;
 
+import java.awt.Color;
+import java.awt.image.BufferedImage;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
 /**
- * A chart of lines over one pair of axes, as SVG. Axes begin and end at round numbers; each line is named at its right end.
+ * A chart of lines over one pair of axes, as SVG or as a picture. Axes begin and end at round numbers; each line is named at its right end.
  *
  * <pre>{@code
  * String svg = LineChart.of("training step", "loss").line("image", steps, losses).toSvg(480, 260);
  * }</pre>
  */
 public final class LineChart {
-    private static final String[] COLOURS = {"#832681", "#e75263", "#1f77b4", "#2a9d5c", "#b8730a", "#51127c"};
+    private static final Color[] COLOURS = {
+        new Color(0x832681),
+        new Color(0xE75263),
+        new Color(0x1F77B4),
+        new Color(0x2A9D5C),
+        new Color(0xB8730A),
+        new Color(0x51127C)
+    };
+    private static final Color BASE = new Color(0x999999);
+    private static final Color RULE = new Color(0xE6E3EA);
+    private static final Color TICK = new Color(0x666666);
+    private static final Color LABEL = new Color(0x444444);
+    private static final double LETTERS = 12;
+    /** Points of a line that has no more than these are marked. */
+    private static final int MARKED = 12;
+
     private static final int LEFT = 56;
     private static final int TOP = 14;
     private static final int BOTTOM = 46;
@@ -59,78 +77,68 @@ public final class LineChart {
 
     /** The chart as an SVG element of the given size; the vertical axis begins at 0 if that is near. */
     public String toSvg(int width, int height) {
+        SvgDrawing svg = new SvgDrawing(width, height, yLabel + " against " + xLabel);
+        draw(svg, width, height);
+        return svg.finish();
+    }
+
+    /** The same as a picture on white, of twice the size in pixels; needs a font of the machine. */
+    public BufferedImage toImage(int width, int height) {
+        try (ImageDrawing drawing = new ImageDrawing(width, height)) {
+            draw(drawing, width, height);
+            return drawing.image();
+        }
+    }
+
+    private void draw(Drawing drawing, int width, int height) {
         int edge = width - rightMargin();
         Axis horizontal = axis(true, LEFT, edge);
         Axis vertical = axis(false, height - BOTTOM, TOP);
-        StringBuilder svg = new StringBuilder();
-        svg.append(String.format(
-                Locale.ROOT,
-                "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s against %s\""
-                        + " font-family=\"system-ui, DejaVu Sans, sans-serif\" font-size=\"12\" fill=\"#444\">",
-                width,
-                height,
-                Markup.escape(yLabel),
-                Markup.escape(xLabel)));
         for (double tick : vertical.ticks()) {
             double y = vertical.at(tick);
-            svg.append(segment(LEFT, y, edge, y, tick == vertical.from ? "#999" : "#e6e3ea"));
-            svg.append(text(LEFT - 8, y + 4, "end", "#666", vertical.write(tick)));
+            drawing.line(LEFT, y, edge, y, tick == vertical.from ? BASE : RULE);
+            drawing.text(LEFT - 8, y + 4, Drawing.Anchor.END, LETTERS, TICK, vertical.write(tick));
         }
         for (double tick : horizontal.ticks()) {
             double x = horizontal.at(tick);
-            svg.append(segment(x, height - BOTTOM, x, height - BOTTOM + 4, "#999"));
-            svg.append(text(x, height - BOTTOM + 18, "middle", "#666", horizontal.write(tick)));
+            drawing.line(x, height - BOTTOM, x, height - BOTTOM + 4, BASE);
+            drawing.text(x, height - BOTTOM + 18, Drawing.Anchor.MIDDLE, LETTERS, TICK, horizontal.write(tick));
         }
-        svg.append(text((LEFT + edge) / 2.0, height - 8, "middle", "#444", xLabel));
-        svg.append(String.format(
-                Locale.ROOT,
-                "<text transform=\"translate(14 %.1f) rotate(-90)\" text-anchor=\"middle\">%s</text>",
-                (TOP + height - BOTTOM) / 2.0,
-                Markup.escape(yLabel)));
-        drawLines(svg, horizontal, vertical, edge);
-        return svg.append("</svg>").toString();
+        drawing.text((LEFT + edge) / 2.0, height - 8, Drawing.Anchor.MIDDLE, LETTERS, LABEL, xLabel);
+        drawing.upright(14, (TOP + height - BOTTOM) / 2.0, Drawing.Anchor.MIDDLE, LETTERS, LABEL, yLabel);
+        drawLines(drawing, horizontal, vertical, edge);
     }
 
-    private void drawLines(StringBuilder svg, Axis horizontal, Axis vertical, int edge) {
+    private void drawLines(Drawing drawing, Axis horizontal, Axis vertical, int edge) {
         List<double[]> ends = new ArrayList<>();
         for (int i = 0; i < lines.size(); i++) {
             Line line = lines.get(i);
-            StringBuilder points = new StringBuilder();
-            double end = Double.NaN;
-            double right = Double.NEGATIVE_INFINITY;
+            double[] x = new double[line.x.length];
+            double[] y = new double[line.x.length];
             int count = 0;
+            int rightmost = 0;
             for (int p = 0; p < line.x.length; p++) {
                 if (Double.isFinite(line.x[p]) && Double.isFinite(line.y[p])) {
-                    double x = horizontal.at(line.x[p]);
-                    double y = vertical.at(line.y[p]);
-                    points.append(String.format(Locale.ROOT, "%.1f,%.1f ", x, y));
-                    if (x >= right) {
-                        right = x;
-                        end = y;
-                    }
+                    x[count] = horizontal.at(line.x[p]);
+                    y[count] = vertical.at(line.y[p]);
+                    rightmost = x[count] >= x[rightmost] ? count : rightmost;
                     count++;
                 }
             }
             if (count == 0) {
                 continue;
             }
-            svg.append(String.format(
-                    "<polyline points=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\"/>",
-                    points.toString().strip(), colour(i)));
-            if (count <= 12) {
-                for (String point : points.toString().strip().split(" ")) {
-                    String[] at = point.split(",");
-                    svg.append(String.format(
-                            "<circle cx=\"%s\" cy=\"%s\" r=\"3\" fill=\"%s\"/>", at[0], at[1], colour(i)));
-                }
+            drawing.polyline(Arrays.copyOf(x, count), Arrays.copyOf(y, count), colour(i));
+            for (int p = 0; p < count && count <= MARKED; p++) {
+                drawing.disc(x[p], y[p], 3, colour(i));
             }
-            ends.add(new double[] {end, i});
+            ends.add(new double[] {y[rightmost], i});
         }
-        writeNames(svg, ends, edge, vertical.start);
+        writeNames(drawing, ends, edge, vertical.start);
     }
 
     /** Names in the order of their ends, pushed apart where they would overlap, none below the axis. */
-    private void writeNames(StringBuilder svg, List<double[]> ends, int edge, double bottom) {
+    private void writeNames(Drawing drawing, List<double[]> ends, int edge, double bottom) {
         ends.sort((a, b) -> Double.compare(a[0], b[0]));
         double[] y = new double[ends.size()];
         for (int i = 0; i < y.length; i++) {
@@ -139,7 +147,7 @@ public final class LineChart {
         for (int i = y.length - 1; i >= 0; i--) {
             y[i] = Math.min(y[i], i == y.length - 1 ? bottom : y[i + 1] - NAME_HEIGHT);
             int line = (int) ends.get(i)[1];
-            svg.append(text(edge + 8, y[i], "start", colour(line), lines.get(line).name));
+            drawing.text(edge + 8, y[i], Drawing.Anchor.START, LETTERS, colour(line), lines.get(line).name);
         }
     }
 
@@ -149,30 +157,8 @@ public final class LineChart {
         return 18 + 7 * longest;
     }
 
-    private static String colour(int line) {
+    private static Color colour(int line) {
         return COLOURS[line % COLOURS.length];
-    }
-
-    private static String segment(double x0, double y0, double x1, double y1, String colour) {
-        return String.format(
-                Locale.ROOT,
-                "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\"/>",
-                x0,
-                y0,
-                x1,
-                y1,
-                colour);
-    }
-
-    private static String text(double x, double y, String anchor, String colour, String text) {
-        return String.format(
-                Locale.ROOT,
-                "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" fill=\"%s\">%s</text>",
-                x,
-                y,
-                anchor,
-                colour,
-                Markup.escape(text));
     }
 
     private Axis axis(boolean horizontal, double start, double end) {

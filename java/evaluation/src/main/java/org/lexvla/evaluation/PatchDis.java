@@ -30,29 +30,18 @@ public final class PatchDis {
     }
 
     /**
-     * The most similar class of each patch by inner product; of equally similar ones the lowest.
+     * The most similar class of each patch; of equally similar ones the lowest.
      *
-     * @param patches [P][V]
-     * @param classes [C][V], at least one
+     * @param scores [P][C] similarity of each patch to each class, at least one; see {@link PatchScores}
      */
-    public static int[] classify(float[][] patches, float[][] classes) {
-        if (classes.length == 0) {
-            throw new IllegalArgumentException("no class to choose from: give at least one class vector");
-        }
-        int[] chosen = new int[patches.length];
-        for (int p = 0; p < patches.length; p++) {
-            double best = Double.NEGATIVE_INFINITY;
-            for (int c = 0; c < classes.length; c++) {
-                if (classes[c].length != patches[p].length) {
-                    throw new IllegalArgumentException("patch " + p + " has " + patches[p].length + " words, class " + c
-                            + " has " + classes[c].length + ": both must be over one vocabulary");
-                }
-                double dot = 0;
-                for (int v = 0; v < patches[p].length; v++) {
-                    dot += (double) patches[p][v] * classes[c][v];
-                }
-                if (dot > best) {
-                    best = dot;
+    public static int[] classify(float[][] scores) {
+        int[] chosen = new int[scores.length];
+        for (int p = 0; p < scores.length; p++) {
+            if (scores[p].length == 0) {
+                throw new IllegalArgumentException("no class to choose from: give at least one class vector");
+            }
+            for (int c = 1; c < scores[p].length; c++) {
+                if (scores[p][c] > scores[p][chosen[p]]) {
                     chosen[p] = c;
                 }
             }

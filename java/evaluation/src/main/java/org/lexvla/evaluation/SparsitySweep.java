@@ -1,11 +1,15 @@
 package org.lexvla.evaluation;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import org.lexvla.lexical.LexicalBatch;
+import org.lexvla.lexical.LexicalVector;
 
 /**
- * Retrieval against sparsity (SPEC §8): recall and mean number of active words at several thresholds, from the dense
- * normalised vectors. Both sides are cut at the same threshold, entries equal to it stay, nothing is normalised again (SPEC §5).
+ * Retrieval against sparsity (SPEC §8): recall and mean number of active words at several thresholds, from normalised vectors
+ * that hold at least what the lowest threshold keeps. Both sides are cut at the same threshold, entries equal to it stay, nothing
+ * is normalised again (SPEC §5).
  */
 public final class SparsitySweep {
     private SparsitySweep() {}
@@ -16,71 +20,72 @@ public final class SparsitySweep {
      * @param threshold what entries had to reach
      * @param activeImage mean active words of an image
      * @param activeText mean active words of a text
-     * @param textToImage recall at 1 of captions as queries
-     * @param imageToText recall at 1 of images as queries
+     * @param textToImage of captions as queries
+     * @param imageToText of images as queries
      */
     public record Point(
-            double threshold, double activeImage, double activeText, double textToImage, double imageToText) {}
+            double threshold,
+            double activeImage,
+            double activeText,
+            Retrieval.Recalls textToImage,
+            Retrieval.Recalls imageToText) {}
 
     /**
-     * The curve.
+     * The curve. Cut vectors lie in the memory of those given, and are closed again.
      *
-     * @param images dense normalised vectors [images][V]
-     * @param texts dense normalised vectors [captions][V]
+     * @param images normalised vectors, one per image
+     * @param texts normalised vectors, one per caption
      * @param owner image of each caption
      * @param thresholds in the order of the points wanted
      */
     public static List<Point> of(
-            float[][] images, float[][] texts, int[] owner, double[] thresholds, Retrieval.Ties ties) {
+            LexicalBatch images, LexicalBatch texts, int[] owner, double[] thresholds, Retrieval.Ties ties) {
         List<Point> points = new ArrayList<>();
         for (double threshold : thresholds) {
-            float[][] sparseImages = cut(images, threshold);
-            float[][] sparseTexts = cut(texts, threshold);
-            Retrieval retrieval = Retrieval.of(dot(sparseImages, sparseTexts), owner, ties);
-            points.add(new Point(
-                    threshold,
-                    meanActive(sparseImages),
-                    meanActive(sparseTexts),
-                    retrieval.textToImage().recall(1),
-                    retrieval.imageToText().recall(1)));
+            try (LexicalBatch sparseImages = cut(images, threshold);
+                    LexicalBatch sparseTexts = cut(texts, threshold)) {
+                Retrieval retrieval = Retrieval.of(sparseImages.dot(sparseTexts), owner, ties);
+                points.add(new Point(
+                        threshold,
+                        sparseImages.meanActive(),
+                        sparseTexts.meanActive(),
+                        retrieval.textToImage().recalls(),
+                        retrieval.imageToText().recalls()));
+            }
         }
         return points;
     }
 
-    private static float[][] cut(float[][] dense, double threshold) {
-        float[][] sparse = new float[dense.length][];
-        for (int i = 0; i < dense.length; i++) {
-            sparse[i] = dense[i].clone();
-            for (int v = 0; v < sparse[i].length; v++) {
-                if (sparse[i][v] < threshold) {
-                    sparse[i][v] = 0;
-                }
-            }
-        }
-        return sparse;
+    /** The curve as a chart: recall at 1 of both ways against the active words of an image. */
+    public static LineChart chart(List<Point> points) {
+        double[] active = points.stream().mapToDouble(Point::activeImage).toArray();
+        return LineChart.of("active words of an image", "R@1")
+                .fromZero()
+                .line(
+                        "text → image",
+                        active,
+                        points.stream().mapToDouble(p -> p.textToImage.r1()).toArray())
+                .line(
+                        "image → text",
+                        active,
+                        points.stream().mapToDouble(p -> p.imageToText.r1()).toArray());
     }
 
-    private static double meanActive(float[][] sparse) {
-        long active = 0;
-        for (float[] row : sparse) {
-            for (float value : row) {
-                active += value != 0 ? 1 : 0;
-            }
-        }
-        return sparse.length == 0 ? 0 : active / (double) sparse.length;
-    }
-
-    private static double[][] dot(float[][] rows, float[][] columns) {
-        double[][] products = new double[rows.length][columns.length];
-        for (int i = 0; i < rows.length; i++) {
-            for (int j = 0; j < columns.length; j++) {
-                double sum = 0;
-                for (int v = 0; v < rows[i].length; v++) {
-                    sum += (double) rows[i][v] * columns[j][v];
+    private static LexicalBatch cut(LexicalBatch batch, double threshold) {
+        List<LexicalVector> rows = new ArrayList<>(batch.size());
+        for (int row = 0; row < batch.size(); row++) {
+            LexicalVector vector = batch.get(row);
+            int[] ids = vector.ids();
+            float[] weights = vector.weights();
+            int kept = 0;
+            for (int i = 0; i < ids.length; i++) {
+                if (weights[i] != 0 && weights[i] >= threshold) {
+                    ids[kept] = ids[i];
+                    weights[kept++] = weights[i];
                 }
-                products[i][j] = sum;
             }
+            rows.add(LexicalVector.of(batch.vocabulary(), Arrays.copyOf(ids, kept), Arrays.copyOf(weights, kept)));
         }
-        return products;
+        return LexicalBatch.of(rows, batch.vocabulary(), batch.vector().getAllocator());
     }
 }

@@ -3,6 +3,7 @@ package org.lexvla.evaluation;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.awt.image.BufferedImage;
 import java.io.StringReader;
 import java.util.ArrayList;
 import java.util.List;
@@ -73,6 +74,18 @@ class LineChartTest {
         for (int i = 1; i < 4; i++) {
             assertThat(heights.get(i) - heights.get(i - 1)).isGreaterThanOrEqualTo(14.9);
         }
+    }
+
+    @Test
+    void thePictureShowsTheLineInItsColour() {
+        BufferedImage picture = LineChart.of("x", "y")
+                .line("a", new double[] {0, 1}, new double[] {0, 1})
+                .toImage(300, 200);
+        assertThat(picture.getWidth()).isEqualTo(600);
+        assertThat(picture.getHeight()).isEqualTo(400);
+        assertThat(picture.getRGB(0, 0)).isEqualTo(0xFFFFFFFF);
+        // The middle of the line: between the axes at x 56 and 275, y 154 and 14, at twice the size.
+        assertThat(picture.getRGB(56 + 275, 154 + 14)).isEqualTo(0xFF832681);
     }
 
     @Test

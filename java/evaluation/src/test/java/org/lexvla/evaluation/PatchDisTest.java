@@ -12,13 +12,9 @@ import org.lexvla.testing.Seeded;
 class PatchDisTest {
     @Test
     void aPatchTakesItsMostSimilarClassTheLowestOnATie() {
-        float[][] classes = {{1, 0, 0}, {0, 1, 0}, {0, 1, 0}};
-        float[][] patches = {{0.1f, 0.9f, 0}, {0.9f, 0.1f, 0}, {0, 0, 1}};
-        assertThat(PatchDis.classify(patches, classes)).containsExactly(1, 0, 0);
-        assertThatThrownBy(() -> PatchDis.classify(new float[1][2], classes))
-                .isInstanceOf(IllegalArgumentException.class)
-                .hasMessageContaining("one vocabulary");
-        assertThatThrownBy(() -> PatchDis.classify(patches, new float[0][]))
+        float[][] scores = {{0.1f, 0.9f, 0.9f}, {0.9f, 0.1f, 0.1f}, {0, 0, 0}, {-3, -2, -1}};
+        assertThat(PatchDis.classify(scores)).containsExactly(1, 0, 0, 2);
+        assertThatThrownBy(() -> PatchDis.classify(new float[1][0]))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("at least one class");
     }

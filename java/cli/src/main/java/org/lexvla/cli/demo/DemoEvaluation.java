@@ -9,6 +9,7 @@ import java.util.Set;
 import org.lexvla.evaluation.ConfusionMatrix;
 import org.lexvla.evaluation.DenseRows;
 import org.lexvla.evaluation.PatchDis;
+import org.lexvla.evaluation.PatchScores;
 import org.lexvla.evaluation.Retrieval;
 import org.lexvla.evaluation.SparsitySweep;
 import org.lexvla.evaluation.WordPrecision;
@@ -111,14 +112,14 @@ public final class DemoEvaluation {
             int firstCaption = 0;
             for (int from = 0; from < scenes.size(); from += BATCH) {
                 int to = Math.min(scenes.size(), from + BATCH);
-                float[][][] patches = PatchVectors.of(model, pictures.subList(from, to));
+                float[][][] scores = PatchScores.of(model, pictures.subList(from, to), classVectors);
                 for (int i = from; i < to; i++) {
-                    int[] prediction = PatchDis.classify(patches[i - from], classVectors);
+                    int[] prediction = PatchDis.classify(scores[i - from]);
                     int[] mask = unsigned(drawn.get(i).classes());
                     patchDis.add(mask, scenes.get(i).size(), prediction);
                     if (i < shown) {
-                        float[] scores = dot(patches[i - from], textVectors[firstCaption]);
-                        shownPictures.add(shownPicture(i, firstCaption, words.get(i), scores, similarity[i]));
+                        float[] heat = heat(pictures.get(i), textVectors[firstCaption]);
+                        shownPictures.add(shownPicture(i, firstCaption, words.get(i), heat, similarity[i]));
                         named.add(namedPatches(i, mask, prediction));
                     }
                     firstCaption += scenes.get(i).captions().size();
@@ -138,7 +139,7 @@ public final class DemoEvaluation {
                     texts.meanActive(),
                     model.vocabulary().size(),
                     scenes.size());
-            return new Result(figures, sweep(DenseRows.of(denseImages), textVectors), shownPictures, named);
+            return new Result(figures, sweep(denseImages, denseTexts), shownPictures, named);
         }
     }
 
@@ -157,7 +158,7 @@ public final class DemoEvaluation {
         return precision;
     }
 
-    private List<SparsitySweep.Point> sweep(float[][] images, float[][] texts) {
+    private List<SparsitySweep.Point> sweep(LexicalBatch images, LexicalBatch texts) {
         double standard = 1 / Math.sqrt(model.vocabulary().size());
         double[] thresholds = new double[SWEEP.length];
         for (int i = 0; i < thresholds.length; i++) {
@@ -193,16 +194,14 @@ public final class DemoEvaluation {
         return new ReportData.NamedPatches(picture.picture(), picture.classes(), prediction, columns, alone.meanIou());
     }
 
-    private static float[] dot(float[][] patches, float[] text) {
-        float[] scores = new float[patches.length];
-        for (int p = 0; p < scores.length; p++) {
-            double sum = 0;
-            for (int v = 0; v < text.length; v++) {
-                sum += (double) patches[p][v] * text[v];
-            }
-            scores[p] = (float) sum;
+    /** Similarity of each patch to a text. */
+    private float[] heat(BufferedImage picture, float[] text) {
+        float[][] scores = PatchScores.of(model, List.of(picture), new float[][] {text})[0];
+        float[] heat = new float[scores.length];
+        for (int p = 0; p < heat.length; p++) {
+            heat[p] = scores[p][0];
         }
-        return scores;
+        return heat;
     }
 
     private static int[] unsigned(byte[] classes) {

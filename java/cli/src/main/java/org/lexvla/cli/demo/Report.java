@@ -160,22 +160,7 @@ public final class Report {
         chart("Loss", "training step", "loss", data.loss());
         chart("Sparsity while training", "training step", "active words of an image", data.active());
         if (!data.sweep().isEmpty()) {
-            double[] active = data.sweep().stream()
-                    .mapToDouble(SparsitySweep.Point::activeImage)
-                    .toArray();
-            double[] t2i = data.sweep().stream()
-                    .mapToDouble(SparsitySweep.Point::textToImage)
-                    .toArray();
-            double[] i2t = data.sweep().stream()
-                    .mapToDouble(SparsitySweep.Point::imageToText)
-                    .toArray();
-            chart(
-                    "Retrieval against sparsity",
-                    "active words of an image",
-                    "R@1",
-                    List.of(
-                            new ReportData.Curve("text → image", active, t2i),
-                            new ReportData.Curve("image → text", active, i2t)));
+            chart("Retrieval against sparsity", SparsitySweep.chart(data.sweep()));
         }
         page.append("</div></section>\n");
     }
@@ -186,6 +171,10 @@ public final class Report {
         }
         LineChart chart = LineChart.of(x, y).fromZero();
         curves.forEach(curve -> chart.line(curve.name(), curve.x(), curve.y()));
+        chart(title, chart);
+    }
+
+    private void chart(String title, LineChart chart) {
         page.append("<figure><figcaption>")
                 .append(Html.escape(title))
                 .append("</figcaption>")

@@ -11,6 +11,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.lexvla.evaluation.Retrieval;
 import org.lexvla.evaluation.SparsitySweep;
 import org.lexvla.lexical.WeightedWord;
 
@@ -96,7 +97,8 @@ class ReportTest {
                 flops,
                 List.of(new ReportData.Curve("overuse", new double[] {0, 1}, new double[] {2, 1})),
                 List.of(),
-                List.of(new SparsitySweep.Point(0.1, 10, 5, 0.5, 0.5)),
+                List.of(new SparsitySweep.Point(
+                        0.1, 10, 5, new Retrieval.Recalls(0.5, 1, 1), new Retrieval.Recalls(0.5, 1, 1))),
                 pictures,
                 flops == null ? List.of() : pictures,
                 flops == null

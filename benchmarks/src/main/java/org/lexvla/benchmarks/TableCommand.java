@@ -1,0 +1,117 @@
+package org.lexvla.benchmarks;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Writes the tables of all results between two marks of a Markdown file. */
+@Command(
+        name = "table",
+        mixinStandardHelpOptions = true,
+        description = "Writes the figures of benchmarks/results between the marks of a Markdown file.",
+        footer = "Example: table README.md")
+final class TableCommand implements Callable<Integer> {
+    static final String BEGIN = "<!-- benchmarks:begin -->";
+    static final String END = "<!-- benchmarks:end -->";
+
+    @Parameters(paramLabel = "FILE", description = "Markdown file with the lines " + BEGIN + " and " + END + ".")
+    private Path file;
+
+    @Option(names = "--results", description = "Directory of the results. Default: ${DEFAULT-VALUE}.")
+    private Path results = Path.of("benchmarks/results");
+
+    @Override
+    public Integer call() throws IOException {
+        String text = Files.readString(file);
+        int begin = text.indexOf(BEGIN);
+        int end = text.indexOf(END, Math.max(begin, 0));
+        if (begin < 0 || end < 0) {
+            throw new IllegalArgumentException(file + " lacks " + (begin < 0 ? BEGIN : END)
+                    + ": put both marks, each on a line of its own, where the tables belong");
+        }
+        List<Results> all = new ArrayList<>();
+        try (Stream<Path> files = Files.list(results)) {
+            for (Path json : files.filter(path -> path.toString().endsWith(".json"))
+                    .sorted()
+                    .toList()) {
+                all.add(Results.read(json));
+            }
+        }
+        String tables = all.stream().map(TableCommand::table).collect(Collectors.joining("\n"));
+        Path beside = file.resolveSibling(file.getFileName() + ".part");
+        Files.writeString(beside, text.substring(0, begin) + BEGIN + "\n" + tables + text.substring(end));
+        Files.move(beside, file, StandardCopyOption.REPLACE_EXISTING);
+        return 0;
+    }
+
+    /** The runs of one machine: a line for each method that has an opponent. */
+    static String table(Results results) {
+        StringBuilder table = new StringBuilder();
+        table.append(String.format(
+                "%s, %s: %s, %s cores, %s (%s); LibTorch %s, %s.%n%n",
+                results.date(),
+                results.machine().get("system"),
+                results.machine().get("cpu"),
+                results.machine().get("cores"),
+                results.machine().get("isa"),
+                results.machine().get("extensions"),
+                results.versions().get("libtorch"),
+                results.versions().get("java")));
+        table.append(
+                "| what | setting | ours | compared with | ratio | share of peak | extra memory: ours, theirs |\n");
+        table.append("|---|---|---:|---:|---:|---:|---:|\n");
+        for (Results.Run run : results.runs()) {
+            for (Comparison.Timing timing : run.timings()) {
+                if (timing.against() != null) {
+                    table.append(row(run, timing));
+                }
+            }
+        }
+        return table.toString();
+    }
+
+    private static String row(Results.Run run, Comparison.Timing ours) {
+        Comparison.Timing theirs = run.timings().stream()
+                .filter(timing -> timing.method().equals(ours.against()))
+                .findFirst()
+                .orElseThrow();
+        String setting = run.parameters().entrySet().stream()
+                .map(entry -> entry.getKey() + " " + entry.getValue())
+                .collect(Collectors.joining(", "));
+        return String.format(
+                "| %s.%s | %s, threads %d | %s | %s: %s | **%s×** | %s | %s, %s |%n",
+                run.benchmark().replace("Benchmark", ""),
+                ours.method(),
+                setting,
+                run.threads(),
+                millis(ours.medianMillis()),
+                theirs.method(),
+                millis(theirs.medianMillis()),
+                number(ours.ratio(), 2),
+                ours.peak() == null ? "" : number(100 * ours.share(), 0) + " % of " + ours.peak(),
+                megabytes(ours.extraBytes()),
+                megabytes(theirs.extraBytes()));
+    }
+
+    private static String millis(double value) {
+        return number(value, value < 10 ? 2 : value < 100 ? 1 : 0) + " ms";
+    }
+
+    private static String megabytes(long bytes) {
+        return bytes < 0 ? "not known" : number(bytes / 1e6, bytes < 10_000_000 ? 1 : 0) + " MB";
+    }
+
+    private static String number(double value, int decimals) {
+        return String.format(Locale.ROOT, "%." + decimals + "f", value);
+    }
+}

@@ -1,0 +1,111 @@
+package org.lexvla.benchmarks;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.lexvla.lexical.Kernels;
+
+/** The benchmarks on shapes of a few thousand numbers: that they prove, time, record and print, not what they find. */
+class ComparisonTest {
+    private static final Map<String, Double> PEAKS = Map.of(MachinePeak.FLOAT32, 1e12, MachinePeak.READ, 1e11);
+
+    @TempDir
+    Path directory;
+
+    private static Map<String, String> head(String dtype) {
+        return Map.of("dtype", dtype, "batch", "2", "tokens", "5", "width", "40", "vocabulary", "300");
+    }
+
+    @Test
+    void everyMethodOfTheHeadIsTimedAgainstItsOpponent() {
+        for (String dtype : List.of("float32", "bfloat16")) {
+            try (Comparison comparison = Comparison.open(HeadBenchmark.class, head(dtype), List.of())) {
+                assertThat(comparison.proof()).startsWith("matches");
+                assertThat(comparison.parameters())
+                        .containsEntry("device", "cpu")
+                        .containsEntry("batch", 2);
+                List<Comparison.Timing> timings = comparison.run(0, PEAKS);
+                assertThat(timings)
+                        .extracting(Comparison.Timing::method)
+                        .contains("forwardFused", "forwardLibTorch", "matmulLibTorch", "trainFused", "trainLibTorch");
+                for (Comparison.Timing timing : timings) {
+                    assertThat(timing.medianMillis()).isPositive();
+                    assertThat(timing.ratio() > 0).isEqualTo(timing.against() != null);
+                    assertThat(timing.peak()).isEqualTo(dtype.equals("float32") ? "float32" : null);
+                }
+            }
+        }
+    }
+
+    @Test
+    void aChosenMethodBringsItsOpponent() {
+        try (Comparison comparison = Comparison.open(HeadBenchmark.class, head("float32"), List.of("trainFused"))) {
+            assertThat(comparison.run(0, PEAKS))
+                    .extracting(Comparison.Timing::method)
+                    .containsExactly("trainFused", "trainLibTorch");
+        }
+    }
+
+    @Test
+    void wrongUseIsRefused() {
+        assertThatThrownBy(() -> Comparison.open(HeadBenchmark.class, Map.of("words", "3"), List.of()))
+                .hasMessageContaining("no parameter words: it has [device, dtype, batch,");
+        assertThatThrownBy(() -> Comparison.open(HeadBenchmark.class, Map.of(), List.of("train")))
+                .hasMessageContaining("no method train: it has [forwardFused,");
+        assertThatThrownBy(() -> Comparison.open(HeadBenchmark.class, Map.of("dtype", "int8"), List.of()))
+                .hasMessage("dtype is int8: float32 or bfloat16");
+        if (!Kernels.hasCuda()) {
+            assertThatThrownBy(() -> Comparison.open(HeadBenchmark.class, Map.of("device", "cuda"), List.of()))
+                    .hasMessageContaining("no CUDA kernels: build with -Pcuda");
+        }
+    }
+
+    @Test
+    void resultsAreKeptOnePerSettingAndPrinted() throws IOException {
+        Path file = directory.resolve("results").resolve("one.json");
+        Results.add(file, results(8, 2.5, "cpu A"));
+        Results.add(file, results(1, 1.5, "cpu A"));
+        Results.add(file, results(8, 3.25, "cpu A"));
+        assertThat(Results.read(file).runs()).hasSize(2);
+        assertThatThrownBy(() -> Results.add(file, results(8, 1, "cpu B")))
+                .hasMessageContaining("write to another file");
+
+        Path page = directory.resolve("page.md");
+        Files.writeString(page, "before\n" + TableCommand.BEGIN + "\nold\n" + TableCommand.END + "\nafter\n");
+        String[] arguments = {page.toString(), "--results", file.getParent().toString()};
+        assertThat(Benchmarks.commandLine(new TableCommand()).execute(arguments))
+                .isZero();
+        String once = Files.readString(page);
+        assertThat(once)
+                .startsWith("before\n")
+                .endsWith("after\n")
+                .doesNotContain("old")
+                .contains("| Head.trainFused | batch 8, threads 2 | 4.00 ms | trainLibTorch: 13.0 ms | **3.25×** "
+                        + "| 50 % of float32 | 1.0 MB, 200 MB |");
+        Benchmarks.commandLine(new TableCommand()).execute(arguments);
+        assertThat(Files.readString(page)).isEqualTo(once);
+
+        Files.writeString(page, "no marks");
+        assertThat(Benchmarks.commandLine(new TableCommand()).execute(arguments))
+                .isNotZero();
+    }
+
+    private static Results results(int batch, double ratio, String cpu) {
+        Map<String, Object> machine = new LinkedHashMap<>(Map.of("cpu", cpu, "cores", 2));
+        List<Comparison.Timing> timings = List.of(
+                new Comparison.Timing(
+                        "trainFused", 4, 3, 5, 7, "trainLibTorch", ratio, 1_000_000, 0.5, MachinePeak.FLOAT32),
+                new Comparison.Timing("trainLibTorch", 4 * ratio, 9, 20, 7, null, 0, 200_000_000, 0, null));
+        Results.Run run = new Results.Run(
+                "HeadBenchmark", Map.of("batch", batch), 2, "abc", "now", "matches", Map.of(), PEAKS, timings);
+        return new Results("2026-01-01", machine, Map.of("java", "17"), List.of(run));
+    }
+}

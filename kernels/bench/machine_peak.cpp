@@ -1,0 +1,166 @@
+/*
+ * What this machine can do at most, for the share that a kernel reaches of it: multiply-adds on numbers that never leave
+ * the registers, in float32, bfloat16 and int8, and bytes read from memory. One line of JSON, in operations (a
+ * multiply-add is two) and bytes per second of all threads together; what the machine has no instruction for is left out.
+ *
+ *     lexvla_machine_peak [threads]            0 or nothing: one per core
+ */
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kChains = 24;  // independent sums: more than latency times issue width of any machine, fewer than registers
+constexpr int64_t kSteps = 300'000;
+constexpr int kTrials = 20;  // short ones, the best counts: other work on the machine is not its limit
+
+/** A number that the compiler must take for used. */
+volatile float sink;
+
+/** Operations or bytes per second of `threads` threads that each do `amount` of them in body(thread); the best trial. */
+double best_rate(int threads, double amount, const std::function<void(int)> &body) {
+  double best = 0;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    const auto start = Clock::now();
+    std::vector<std::thread> others;
+    for (int t = 1; t < threads; ++t) others.emplace_back(body, t);
+    body(0);
+    for (std::thread &other : others) other.join();
+    best = std::max(best, threads * amount / std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  return best;
+}
+
+/** kSteps rounds of step(sum) on every one of kChains sums. */
+#define LEXVLA_CHAINS(vector, zero, step)                          \
+  vector sums[kChains];                                            \
+  for (vector &sum : sums) sum = zero;                             \
+  for (int64_t i = 0; i < kSteps; ++i) {                           \
+    _Pragma("GCC unroll 32") for (int c = 0; c < kChains; ++c) {   \
+      sums[c] = step;                                              \
+      __asm__("" : "+v"(sums[c]));                                 \
+    }                                                              \
+  }
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f"))) void float32_avx512(int) {
+  const __m512 x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(0.001f);
+  LEXVLA_CHAINS(__m512, y, _mm512_fmadd_ps(sums[c], x, y))
+  float total = 0;
+  for (const __m512 sum : sums) total += _mm512_cvtss_f32(sum);
+  sink = total;
+}
+
+__attribute__((target("avx512bf16,avx512f"))) void bfloat16_avx512(int) {
+  const __m512i ones = _mm512_set1_epi32(0x3a833a83);  // 0.001 twice
+  const __m512bh x = reinterpret_cast<__m512bh>(ones);
+  LEXVLA_CHAINS(__m512, _mm512_setzero_ps(), _mm512_dpbf16_ps(sums[c], x, x))
+  float total = 0;
+  for (const __m512 sum : sums) total += _mm512_cvtss_f32(sum);
+  sink = total;
+}
+
+__attribute__((target("avx512vnni,avx512f"))) void int8_avx512(int) {
+  const __m512i x = _mm512_set1_epi8(3);
+  LEXVLA_CHAINS(__m512i, _mm512_setzero_si512(), _mm512_dpbusd_epi32(sums[c], x, x))
+  int total[16];
+  for (const __m512i sum : sums) _mm512_storeu_si512(total, sum);
+  sink = static_cast<float>(total[0]);
+}
+
+__attribute__((target("avx2,fma"))) void float32_avx2(int) {
+  const __m256 x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(0.001f);
+  // 16 registers: half the sums.
+  __m256 sums[12];
+  for (__m256 &sum : sums) sum = y;
+  for (int64_t i = 0; i < 2 * kSteps; ++i) {
+    _Pragma("GCC unroll 32") for (__m256 &sum : sums) {
+      sum = _mm256_fmadd_ps(sum, x, y);
+      __asm__("" : "+x"(sum));
+    }
+  }
+  float total = 0;
+  for (const __m256 sum : sums) total += _mm256_cvtss_f32(sum);
+  sink = total;
+}
+#else
+typedef float F4 __attribute__((vector_size(16)));
+
+void float32_portable(int) {
+  const F4 x = F4{} + 0.999f, y = F4{} + 0.001f;
+  F4 sums[kChains];
+  for (F4 &sum : sums) sum = y;
+  for (int64_t i = 0; i < kSteps; ++i) {
+    for (F4 &sum : sums) sum = sum * x + y;
+  }
+  float total = 0;
+  for (const F4 sum : sums) total += sum[0];
+  sink = total;
+}
+#endif
+
+/** Sums a gigabyte, more than any cache here holds; each thread its own part. */
+double read_rate(int threads) {
+  const int64_t per_thread = (int64_t{1} << 30) / 8 / threads;
+  std::vector<std::vector<uint64_t>> parts(threads);
+  const auto fill = [&](int t) { parts[t].assign(per_thread, 0x0123456789abcdefu + t); };
+  best_rate(threads, 1, fill);
+  return best_rate(threads, static_cast<double>(per_thread) * 8, [&](int t) {
+    typedef uint64_t U8 __attribute__((vector_size(64), aligned(8), may_alias));
+    U8 sums[8] = {};
+    const uint64_t *words = parts[t].data();
+    for (int64_t i = 0; i + 64 <= per_thread; i += 64) {
+      for (int c = 0; c < 8; ++c) sums[c] ^= *reinterpret_cast<const U8 *>(words + i + 8 * c);
+    }
+    uint64_t total = 0;
+    for (const U8 &sum : sums) total ^= sum[0];
+    sink = static_cast<float>(total);
+  });
+}
+
+std::string json;
+
+void note(const char *name, double rate) {
+  char text[64];
+  std::snprintf(text, sizeof text, ", \"%s\": %.4g", name, rate);
+  json += text;
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  int threads = argc > 1 ? std::atoi(argv[1]) : 0;
+  if (threads < 0 || argc > 2) {
+    std::fprintf(stderr, "usage: lexvla_machine_peak [threads]\n");
+    return 2;
+  }
+  if (threads == 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  json = "{\"threads\": " + std::to_string(threads);
+#if defined(__x86_64__)
+  const double chains = static_cast<double>(kSteps) * kChains;
+  if (__builtin_cpu_supports("avx512f")) {
+    note("float32", best_rate(threads, chains * 16 * 2, float32_avx512));
+  } else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    note("float32", best_rate(threads, chains * 8 * 2, float32_avx2));
+  }
+  if (__builtin_cpu_supports("avx512bf16")) note("bfloat16", best_rate(threads, chains * 32 * 2, bfloat16_avx512));
+  if (__builtin_cpu_supports("avx512vnni")) note("int8", best_rate(threads, chains * 64 * 2, int8_avx512));
+#else
+  note("float32", best_rate(threads, static_cast<double>(kSteps) * kChains * 4 * 2, float32_portable));
+#endif
+  note("read", read_rate(threads));
+  std::printf("%s}\n", json.c_str());
+}

@@ -25,6 +25,7 @@ import picocli.CommandLine.ParseResult;
             EncodeCommand.class,
             IndexCommand.class,
             SearchCommand.class,
+            ExplainCommand.class,
             EvaluateCommand.class,
             InfoCommand.class,
             DoctorCommand.class

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.File;
 import java.io.PrintStream;
@@ -11,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeAll;
@@ -18,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.lexvla.cli.demo.SceneFiles;
 import org.lexvla.cli.demo.SceneGenerator;
+import org.lexvla.lexical.Vocabulary;
 
 /** The commands as a user runs them: one after the other on files, and with what users get wrong. */
 class CommandsTest {
@@ -184,6 +187,98 @@ class CommandsTest {
     }
 
     @Test
+    void aPictureIsExplainedAsPanelsAndAsAPage() throws Exception {
+        String picture = directory.resolve("data/images/00000.png").toString();
+        String panels = directory.resolve("explained.png").toString();
+        String known = Vocabulary.load(Path.of(run, "vocabulary.json")).word(0);
+        JsonNode all = lexvla(
+                        "explain",
+                        "--model",
+                        run,
+                        "--image",
+                        picture,
+                        "--box",
+                        "0,0,112,112",
+                        "--word",
+                        known,
+                        "--out",
+                        panels,
+                        "--json")
+                .json();
+        // CLS takes no part in the maximum of this model, so all patches together are the picture.
+        assertThat(all.get("region")).isEqualTo(all.get("picture")).isNotEmpty();
+        assertThat(all.get("patches")).hasSize(64);
+        assertThat(all.get("heat")).hasSize(64);
+        BufferedImage drawn = ImageIO.read(new File(panels));
+        assertThat(drawn.getWidth()).isEqualTo(32 + 4 * 832);
+        assertThat(drawn.getHeight()).isEqualTo(896);
+        assertThat(drawn.getRGB(4, 4)).as("white paper").isEqualTo(0xFFFFFFFF);
+
+        Path page = directory.resolve("explained.html");
+        Said said = lexvla(
+                "explain",
+                "--model",
+                run,
+                "--image",
+                picture,
+                "--patches",
+                "3,4",
+                "--text",
+                "a red <boat>",
+                "--out",
+                page.toString());
+        assertThat(said.code()).as(said.err()).isZero();
+        assertThat(page)
+                .content()
+                .contains("words of patches 3, 4", "“a red &lt;boat&gt;”", "data:image/png;base64,", "<svg")
+                .doesNotContain("src=\"http", "href", "<boat>");
+        assertFails(
+                "patch 64 is outside of the 8x8",
+                "explain",
+                "--model",
+                run,
+                "--image",
+                picture,
+                "--patches",
+                "64",
+                "--out",
+                directory.resolve("other.png").toString());
+        assertFails(
+                "--box has 3 numbers",
+                "explain",
+                "--model",
+                run,
+                "--image",
+                picture,
+                "--box",
+                "1,2,3",
+                "--out",
+                directory.resolve("other.png").toString());
+        assertFails(
+                "\"" + known + "x\" is not among the",
+                "explain",
+                "--model",
+                run,
+                "--image",
+                picture,
+                "--word",
+                known + "x",
+                "--out",
+                directory.resolve("other.png").toString());
+        assertFails(
+                "cannot be read",
+                "explain",
+                "--model",
+                run,
+                "--image",
+                Files.write(directory.resolve("half.png"), Arrays.copyOf(Files.readAllBytes(Path.of(picture)), 200))
+                        .toString(),
+                "--out",
+                directory.resolve("other.png").toString());
+        assertThat(directory.resolve("other.png")).doesNotExist();
+    }
+
+    @Test
     void initTakesTheBackbonesOfARun() throws Exception {
         String model = directory.resolve("model").toString();
         List<String> arguments = new ArrayList<>(List.of("init", "--vision", run + "/vision", "--text", run + "/text"));
@@ -209,10 +304,11 @@ class CommandsTest {
 
     @Test
     void everyCommandExplainsItselfWithAnExample() {
-        for (String command : List.of("demo", "init", "train", "encode", "index", "search", "info", "doctor")) {
+        for (String command :
+                List.of("demo", "init", "train", "encode", "index", "search", "explain", "info", "doctor")) {
             Said said = lexvla(command, "--help");
             assertThat(said.code()).isZero();
-            assertThat(said.out()).contains("Example: ./lexvla " + command);
+            assertThat(said.out()).containsPattern("Examples?: ./lexvla " + command);
         }
     }
 

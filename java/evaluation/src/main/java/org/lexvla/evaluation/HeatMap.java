@@ -50,6 +50,24 @@ public final class HeatMap {
         return map;
     }
 
+    /**
+     * A picture with frames round some of its patches.
+     *
+     * @param picture whose sides are multiples of the grid's; not changed
+     * @param patches numbers of those to frame, row by row from 0
+     * @param columns patches per row, and rows
+     */
+    public static BufferedImage frame(BufferedImage picture, int[] patches, int columns) {
+        boolean[] framed = new boolean[columns * columns];
+        for (int patch : patches) {
+            framed[patch] = true;
+        }
+        BufferedImage copy = new BufferedImage(picture.getWidth(), picture.getHeight(), BufferedImage.TYPE_INT_RGB);
+        copy.createGraphics().drawImage(picture, 0, 0, null);
+        frame(copy, framed, columns, columns);
+        return copy;
+    }
+
     /** Full colour where hot, grey and pale where cold. */
     private static int shade(int rgb, double heat) {
         Color colour = new Color(rgb);
@@ -63,8 +81,10 @@ public final class HeatMap {
         Arrays.setAll(order, i -> i);
         Arrays.sort(order, (a, b) -> Float.compare(scores[b], scores[a]));
         boolean[] top = new boolean[scores.length];
+        float lowest = scores[order[order.length - 1]];
         for (int i = 0; i < Math.min(count, order.length); i++) {
-            top[order[i]] = true;
+            // Where all patches are alike, none stands out.
+            top[order[i]] = scores[order[i]] > lowest;
         }
         return top;
     }
@@ -76,7 +96,7 @@ public final class HeatMap {
         graphics.setColor(FRAME);
         double w = map.getWidth() / (double) columns;
         double h = map.getHeight() / (double) rows;
-        graphics.setStroke(new BasicStroke(Math.max(1.5f, (float) w / 11)));
+        graphics.setStroke(new BasicStroke(Math.max(1.5f, (float) Math.min(w / 11, map.getWidth() / 160.0))));
         for (int p = 0; p < framed.length; p++) {
             if (!framed[p]) {
                 continue;

@@ -29,6 +29,24 @@ class HeatMapTest {
     }
 
     @Test
+    void chosenPatchesShareAFrameAndKeepTheirColour() {
+        BufferedImage picture = blue(56);
+        BufferedImage framed = HeatMap.frame(picture, new int[] {5, 6}, 4);
+        assertThat(framed.getRGB(21, 21)).isEqualTo(0xFF0000FF);
+        assertThat(framed.getRGB(28, 21)).as("between the two").isEqualTo(0xFF0000FF);
+        assertThat(blueness(framed.getRGB(14, 21))).as("left edge").isLessThan(100);
+        assertThat(blueness(framed.getRGB(42, 21))).as("right edge").isLessThan(100);
+        assertThat(picture.getRGB(14, 21)).as("the picture itself").isEqualTo(0xFF0000FF);
+    }
+
+    @Test
+    void equalScoresFrameNothing() {
+        BufferedImage map = HeatMap.over(blue(28), new float[] {2, 2, 2, 2}, 2, 1, 1);
+        assertThat(map.getRGB(0, 0)).isEqualTo(map.getRGB(20, 20));
+        assertThat(map.getRGB(13, 5)).isEqualTo(map.getRGB(20, 20));
+    }
+
+    @Test
     void equalScoresFadeAll() {
         BufferedImage map = HeatMap.over(blue(28), new float[] {2, 2, 2, 2}, 2, 0, 1);
         assertThat(blueness(map.getRGB(3, 3))).isLessThan(20);

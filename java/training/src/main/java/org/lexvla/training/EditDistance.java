@@ -3,11 +3,11 @@ package org.lexvla.training;
 import java.util.Locale;
 
 /** Levenshtein's distance of two names, capitals and small letters being alike. */
-final class EditDistance {
+public final class EditDistance {
     private EditDistance() {}
 
     /** Fewest insertions, deletions and replacements of a character that turn one name into the other. */
-    static int between(String left, String right) {
+    public static int between(String left, String right) {
         String a = left.toLowerCase(Locale.ROOT);
         String b = right.toLowerCase(Locale.ROOT);
         int[] above = new int[b.length() + 1];

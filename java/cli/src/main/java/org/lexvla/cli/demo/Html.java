@@ -4,11 +4,11 @@ import java.awt.image.BufferedImage;
 import java.util.Base64;
 
 /** Small pieces of a page. */
-final class Html {
+public final class Html {
     private Html() {}
 
     /** Text that cannot be taken for markup. */
-    static String escape(String text) {
+    public static String escape(String text) {
         return text.replace("&", "&amp;")
                 .replace("<", "&lt;")
                 .replace(">", "&gt;")
@@ -17,7 +17,7 @@ final class Html {
     }
 
     /** A picture inside the page. */
-    static String image(BufferedImage picture, String alternative) {
+    public static String image(BufferedImage picture, String alternative) {
         int width = picture.getWidth();
         int height = picture.getHeight();
         byte[] png = PngEncoder.rgb(picture.getRGB(0, 0, width, height, null, 0, width), width, height);

@@ -69,16 +69,19 @@ final class ExplainCommand implements Callable<Integer> {
         @Option(
                 names = "--patches",
                 split = ",",
-                paramLabel = "N",
+                paramLabel = "N,N,...",
+                hideParamSyntax = true,
                 description = "Show the words of these patches too, numbered row by row from 0, such as 3,4,5.")
         private int[] patches;
 
         @Option(
                 names = "--box",
                 split = ",",
-                paramLabel = "PIXELS",
+                paramLabel = "X,Y,W,H",
+                hideParamSyntax = true,
                 description =
-                        "Show the words of a box too: x,y,width,height in pixels of the picture, such as 40,60,120,90."
+                        "Show the words of a box too: left, top, width and height in pixels of the picture, such as"
+                                + " 40,60,120,90."
                                 + " Its patches are those whose middle lies in it.")
         private double[] box;
     }

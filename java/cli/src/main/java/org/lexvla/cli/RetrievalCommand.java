@@ -21,7 +21,7 @@ import picocli.CommandLine.Option;
             "Recall at 1, 5 and 10 of pictures by text and of texts by picture.",
             "A picture finds a text if any of its captions is among the first. A wrong candidate that scores the same as the"
                     + " right one counts as ranked before it (--ties worst).",
-            "The interval holds 95 % of the figures of so many draws of pictures with their captions (bootstrap)."
+            "The interval holds 95 %% of the figures of so many draws of pictures with their captions (bootstrap)."
         },
         mixinStandardHelpOptions = true,
         footer = {

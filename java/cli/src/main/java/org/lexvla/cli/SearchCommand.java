@@ -1,33 +1,66 @@
 package org.lexvla.cli;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
+import org.apache.lucene.search.IndexSearcher;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.LexicalVector;
+import org.lexvla.lexical.Vocabulary;
 import org.lexvla.lexical.WeightedWord;
 import org.lexvla.model.LexVla;
-import org.lexvla.search.LexicalIndex;
+import org.lexvla.search.LexicalSearcher;
+import org.lexvla.search.SearchIndex;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** Finds the pictures of an index that fit a text. */
+/** Finds the pictures of an index that fit a text, a picture or words with weights. */
 @Command(
         name = "search",
-        description = "Find the pictures of an index that fit a text.",
+        description = {
+            "Find the pictures of an index that fit a text, a picture, or words written by hand.",
+            "Which engine the index is for, it says itself."
+        },
         mixinStandardHelpOptions = true,
-        footer = {"", "Example: ./lexvla search --index INDEX \"two red boats\" --explain"})
+        footer = {
+            "",
+            "Examples: ./lexvla search --index INDEX \"two red boats\" --explain",
+            "          ./lexvla search --index INDEX --image fox.png",
+            "          ./lexvla search --index INDEX --words fox=1,snow=0.5 --k 20"
+        })
 final class SearchCommand implements Callable<Integer> {
-    @Parameters(paramLabel = "TEXT", description = "What to look for.")
-    private String query;
+    @ArgGroup(exclusive = true, multiplicity = "1")
+    private Query query;
+
+    /** What to look for. */
+    private static final class Query {
+        @Parameters(paramLabel = "TEXT", description = "A text to look for.")
+        private String text;
+
+        @Option(names = "--image", paramLabel = "FILE", description = "A picture: find those that share its words.")
+        private Path image;
+
+        @Option(
+                names = "--words",
+                split = ",",
+                paramLabel = "WORD=WEIGHT,...",
+                hideParamSyntax = true,
+                description =
+                        "Words of the vocabulary and their weights, such as fox=1,snow=0.5; every piece that is spelled"
+                                + " so is meant. Needs no model.")
+        private Map<String, Float> words;
+    }
 
     @Option(
             names = "--index",
@@ -39,7 +72,7 @@ final class SearchCommand implements Callable<Integer> {
     @Option(
             names = "--model",
             paramLabel = "MODEL",
-            description = "Model that encodes the text (default: the one that made the index).")
+            description = "Model that encodes the query (default: the one that made the index).")
     private Path model;
 
     @Option(
@@ -64,15 +97,17 @@ final class SearchCommand implements Callable<Integer> {
             throw new IllegalArgumentException("--k is " + k + ", must be at least 1");
         }
         try (BufferAllocator allocator = new RootAllocator();
-                LexicalIndex pictures = LexicalIndex.open(index, allocator);
-                LexVla encoder = LexVla.load(model == null ? pictures.model() : model, device.get());
-                LexicalBatch encoded = encoder.encodeTexts(List.of(query))) {
-            LexicalVector vector = encoded.get(0);
-            console.line("%s", "\"" + query + "\" → " + vector);
+                LexicalSearcher pictures = SearchIndex.open(index, allocator)) {
+            // This process searches one index: a query may have all of its words.
+            IndexSearcher.setMaxClauseCount(Math.max(
+                    IndexSearcher.getMaxClauseCount(), pictures.vocabulary().size()));
+            LexicalVector vector = query.words != null
+                    ? byHand(pictures.vocabulary(), query.words)
+                    : encode(model == null ? pictures.model() : model);
+            console.line("%s → %s", asked(), vector);
             List<Map<String, Object>> found = new ArrayList<>();
-            int rank = 0;
-            for (LexicalIndex.Hit hit : pictures.search(vector, k)) {
-                console.line("%3d  %.4f  %s", ++rank, hit.score(), hit.id());
+            for (LexicalSearcher.Hit hit : pictures.search(vector, k)) {
+                console.line("%3d  %.4f  %s", found.size() + 1, hit.score(), hit.id());
                 Map<String, Object> entry = new LinkedHashMap<>();
                 entry.put("id", hit.id());
                 entry.put("score", hit.score());
@@ -84,11 +119,49 @@ final class SearchCommand implements Callable<Integer> {
                 found.add(entry);
             }
             if (found.isEmpty()) {
-                console.line("No picture shares a word with this text.");
+                console.line("No picture shares a word with this query.");
             }
-            console.result(Map.of("query", query, "hits", found));
+            console.result(Map.of("query", asked(), "hits", found));
         }
         return 0;
+    }
+
+    private String asked() {
+        if (query.words != null) {
+            List<String> parts = new ArrayList<>();
+            query.words.forEach((word, weight) -> parts.add(word + "=" + weight));
+            return String.join(",", parts);
+        }
+        return query.image != null ? query.image.toString() : query.text;
+    }
+
+    private LexicalVector encode(Path directory) throws IOException {
+        try (LexVla encoder = LexVla.load(directory, device.get());
+                LexicalBatch encoded = query.image != null
+                        ? encoder.encodeImages(List.of(query.image))
+                        : encoder.encodeTexts(List.of(query.text))) {
+            return encoded.get(0);
+        }
+    }
+
+    /** The vector of words and weights as they were written; each word stands for all pieces of its spelling. */
+    private static LexicalVector byHand(Vocabulary vocabulary, Map<String, Float> words) {
+        Map<Integer, Float> byId = new TreeMap<>();
+        words.forEach((word, weight) -> {
+            if (weight == null || !(weight > 0) || weight.isInfinite()) {
+                throw new IllegalArgumentException(
+                        "--words gives \"" + word + "\" the weight " + weight + ": must be finite and above 0");
+            }
+            for (int id : KnownWords.require(vocabulary, word)) {
+                byId.put(id, weight);
+            }
+        });
+        int[] ids = byId.keySet().stream().mapToInt(Integer::intValue).toArray();
+        float[] weights = new float[ids.length];
+        for (int i = 0; i < ids.length; i++) {
+            weights[i] = byId.get(ids[i]);
+        }
+        return LexicalVector.of(vocabulary, ids, weights);
     }
 
     private static String describe(List<WeightedWord> words) {

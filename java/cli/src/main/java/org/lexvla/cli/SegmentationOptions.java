@@ -56,7 +56,8 @@ final class SegmentationOptions {
     @Option(
             names = "--protocol",
             split = ",",
-            paramLabel = "NAME",
+            paramLabel = "NAME,...",
+            hideParamSyntax = true,
             description =
                     "voc: the 20 classes of VOC and background, on COCO every other pixel. coco: the 80 things of COCO,"
                             + " other pixels ignored. labels: every label of the masks (default: voc,coco for COCO, labels for"

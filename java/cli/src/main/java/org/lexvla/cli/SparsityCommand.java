@@ -45,7 +45,8 @@ final class SparsityCommand implements Callable<Integer> {
             names = "--multiples",
             split = ",",
             defaultValue = "0.25,0.5,1,2,4,6,8",
-            paramLabel = "M",
+            paramLabel = "M,M,...",
+            hideParamSyntax = true,
             description =
                     "Thresholds in units of 1/sqrt(vocabulary), the paper's threshold; 0 keeps every word, which takes"
                             + " time and memory with a large vocabulary (default: ${DEFAULT-VALUE}).")

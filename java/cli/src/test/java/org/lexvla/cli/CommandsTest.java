@@ -1,6 +1,7 @@
 package org.lexvla.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -187,6 +188,52 @@ class CommandsTest {
     }
 
     @Test
+    void bothEnginesFindTheSameForTextsPicturesAndWords() throws Exception {
+        String exact = directory.resolve("exact.index").toString();
+        String lucene = directory.resolve("lucene.index").toString();
+        assertThat(lexvla("index", "--model", run, "--data", table, "--out", exact)
+                        .code())
+                .isZero();
+        assertThat(lexvla("index", "--model", run, "--data", table, "--engine", "lucene", "--out", lucene, "--json")
+                        .json()
+                        .get("engine")
+                        .asText())
+                .isEqualTo("lucene");
+        Vocabulary words = Vocabulary.load(Path.of(run, "vocabulary.json"));
+        String byHand = words.word(0) + "=1," + words.word(words.size() - 1) + "=0.5";
+        String picture = directory.resolve("data/images/00003.png").toString();
+        for (List<String> query :
+                List.of(List.of("a red boat"), List.of("--image", picture), List.of("--words", byHand))) {
+            List<JsonNode> found = new ArrayList<>();
+            for (String index : List.of(exact, lucene)) {
+                List<String> arguments = new ArrayList<>(List.of("search", "--index", index, "--k", "24"));
+                arguments.addAll(List.of("--explain", "--json"));
+                arguments.addAll(query);
+                Said said = lexvla(arguments.toArray(String[]::new));
+                assertThat(said.code()).as(said.err()).isZero();
+                found.add(said.json().get("hits"));
+            }
+            assertThat(found.get(1)).hasSameSizeAs(found.get(0)).isNotEmpty();
+            for (int i = 0; i < found.get(0).size(); i++) {
+                double score = found.get(0).get(i).get("score").asDouble();
+                // Ranks may differ where scores are within the precision; the scores in order do not.
+                assertThat(found.get(1).get(i).get("score").asDouble()).isCloseTo(score, within(score / 400));
+                assertThat(found.get(1).get(i).get("words")).isNotEmpty();
+            }
+            if (query.contains("--image")) {
+                assertThat(found.get(1).get(0).get("id").asText()).isEqualTo("images/00003.png");
+            }
+        }
+        assertFails("is not among the", "search", "--index", lucene, "--words", "qqqq=1");
+        assertFails("must be finite and above 0", "search", "--index", lucene, "--words", words.word(0) + "=-1");
+        assertFails("picture", "search", "--index", exact, "--image", "nowhere.png");
+        assertThat(lexvla("search", "--index", lucene).code()).isEqualTo(2);
+        assertThat(lexvla("search", "--index", lucene, "a boat", "--image", picture)
+                        .code())
+                .isEqualTo(2);
+    }
+
+    @Test
     void aPictureIsExplainedAsPanelsAndAsAPage() throws Exception {
         String picture = directory.resolve("data/images/00000.png").toString();
         String panels = directory.resolve("explained.png").toString();
@@ -309,6 +356,12 @@ class CommandsTest {
             Said said = lexvla(command, "--help");
             assertThat(said.code()).isZero();
             assertThat(said.out()).containsPattern("Examples?: ./lexvla " + command);
+            assertThat(said.err()).isEmpty();
+        }
+        for (String measure : List.of("retrieval", "patchdis", "sparsity")) {
+            Said said = lexvla("evaluate", measure, "--help");
+            assertThat(said.out()).containsPattern("Examples?: ./lexvla evaluate " + measure);
+            assertThat(said.err()).isEmpty();
         }
     }
 

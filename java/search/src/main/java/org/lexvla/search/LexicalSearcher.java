@@ -1,6 +1,7 @@
 package org.lexvla.search;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.List;
 import org.lexvla.lexical.LexicalVector;
 import org.lexvla.lexical.Vocabulary;
@@ -8,7 +9,7 @@ import org.lexvla.lexical.WeightedWord;
 
 /**
  * Finds the items whose lexical vectors have the largest dot product with a query. What a back end must offer:
- * {@link LexicalIndex} is the exact one, search engines follow.
+ * {@link LexicalIndex} is the exact one, {@link LuceneIndex} keeps an inverted index; {@link SearchIndex} opens either.
  *
  * <p>Searchers may be used by several threads at once.
  */
@@ -20,6 +21,9 @@ public interface LexicalSearcher extends AutoCloseable {
      * @param score its dot product with the query, up to the precision of the back end
      */
     record Hit(String id, float score) {}
+
+    /** Directory of the model that made the index; it may have gone since. */
+    Path model();
 
     /** The words of the indexed vectors; queries must have the same. */
     Vocabulary vocabulary();

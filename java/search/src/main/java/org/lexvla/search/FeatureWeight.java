@@ -1,0 +1,35 @@
+package org.lexvla.search;
+
+/**
+ * Weights as Lucene's {@code FeatureField} keeps them: as a term frequency made of the upper 16 bits of a positive float32 (sign
+ * left out), which are 8 bits of exponent and 8 of significand, with the hidden one 9 significant bits.
+ *
+ * <p>Lucene cuts the other bits off: a weight loses up to 2⁻⁸ = 0.39 %, and 0.14 % on average, always downwards. Rounded to nearest
+ * beforehand it is off by at most 2⁻⁹ = 0.20 %, and by nothing on average. A weighted sum of such weights is off by no more, in
+ * proportion, than its worst term.
+ */
+final class FeatureWeight {
+    /** Bits of a float32 that are cut off. */
+    static final int CUT = 15;
+
+    private static final int LARGEST = Float.floatToIntBits(Float.MAX_VALUE) >>> CUT << CUT;
+
+    private FeatureWeight() {}
+
+    /**
+     * The nearest weight that is kept as it is; of two equally near ones that with the even last bit.
+     *
+     * @param weight finite, at least {@link Float#MIN_NORMAL}; above the largest that can be kept, it becomes that one
+     */
+    static float round(float weight) {
+        int bits = Float.floatToIntBits(weight);
+        int last = bits >>> CUT & 1;
+        int rounded = bits + (1 << CUT - 1) - 1 + last & -1 << CUT;
+        return Float.intBitsToFloat(Math.min(rounded, LARGEST));
+    }
+
+    /** What a term frequency stands for. */
+    static float decode(int frequency) {
+        return Float.intBitsToFloat(frequency << CUT);
+    }
+}

@@ -5,9 +5,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import org.bytedeco.pytorch.DoubleOptional;
+import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.InterpolateFuncOptions;
 import org.bytedeco.pytorch.LongVector;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
@@ -18,7 +21,8 @@ import org.lexvla.lexical.Device;
 
 /**
  * DINOv2 (Oquab et al. 2023), the visual backbone: a vision transformer with layer scale, a CLS token and, in some models,
- * register tokens. Computes what {@code Dinov2Model} of transformers 4.38.2 computes, in evaluation mode.
+ * register tokens. Computes what {@code Dinov2Model} of transformers 4.38.2 and {@code DinoVisionTransformer} of the original
+ * code compute, in evaluation mode.
  *
  * <p>Pictures may have any size that is a multiple of the patch; position embeddings are interpolated as
  * {@link DinoV2Config.Interpolation} says.
@@ -35,6 +39,8 @@ public final class DinoV2 implements AutoCloseable {
     private final Linear patches;
     private final Norm finalNorm;
     private final List<Block> blocks = new ArrayList<>();
+    private final Recomputation recomputation = new Recomputation();
+    private boolean checkpointing;
 
     private DinoV2(DinoV2Config config, Parameters parameters) {
         this.config = config;
@@ -47,20 +53,26 @@ public final class DinoV2 implements AutoCloseable {
     }
 
     /**
-     * Loads a directory in Hugging Face layout: {@code config.json} and safetensors.
+     * Loads a directory: {@code config.json} as {@link DinoV2Config#load} reads it, and safetensors under the names of Hugging
+     * Face or of the original code.
      *
      * @param type element type to compute in; null takes that of the file
      * @throws IllegalArgumentException if tensors are missing, unknown, or of a shape that is not that of the configuration
      */
     public static DinoV2 load(Path directory, Device device, ScalarType type) {
-        return load(directory, DinoV2Config.load(directory), device, type);
+        return load(directory, DinoV2Config.load(directory), device, type, UnknownTensors.REFUSE);
     }
 
     /** As {@link #load(Path, Device, ScalarType)}, with a configuration in place of the one in the directory. */
-    public static DinoV2 load(Path directory, DinoV2Config config, Device device, ScalarType type) {
-        Parameters.Layout layout = new Parameters.Layout(config.shapes(), Set.of(MASK_TOKEN), name -> false);
+    public static DinoV2 load(
+            Path directory, DinoV2Config config, Device device, ScalarType type, UnknownTensors unknown) {
+        Parameters.Layout layout = new Parameters.Layout(config.shapes(), Set.of(MASK_TOKEN), name -> false, unknown);
         try (Safetensors file = Safetensors.open(directory)) {
-            return new DinoV2(config, Parameters.load("DINOv2", file, layout, device, type));
+            CheckpointView view = DinoV2OriginalNames.usedIn(file)
+                    ? new CheckpointView(
+                            file, DinoV2OriginalNames.parts(layout.shapes().keySet()))
+                    : new CheckpointView(file);
+            return new DinoV2(config, Parameters.load("DINOv2", view, layout, device, type));
         }
     }
 
@@ -99,6 +111,14 @@ public final class DinoV2 implements AutoCloseable {
         parameters.setTrainable(trainable);
     }
 
+    /**
+     * Whether passes with a graph keep only the input of each block and compute its inside again in the backward pass: the same
+     * gradients with less memory, for one more forward pass. At first not.
+     */
+    public void setCheckpointing(boolean checkpointing) {
+        this.checkpointing = checkpointing;
+    }
+
     /** Writes {@code config.json} and {@code model.safetensors}, which transformers loads as well. */
     public void save(Path directory) {
         Map<String, Tensor> tensors = parameters.all();
@@ -113,12 +133,22 @@ public final class DinoV2 implements AutoCloseable {
      * @return [B,1+P,d] with P = (H/patch)·(W/patch): CLS, then the patches row by row; registers are dropped
      */
     public Tensor forward(Tensor pixels) {
-        Tensor x = embed(pixels);
-        for (Block block : blocks) {
-            x = block.forward(x);
-        }
-        x = finalNorm.forward(x);
+        Tensor x = allTokens(pixels);
         return config.registers() == 0 ? x : withoutRegisters(x);
+    }
+
+    /** As {@link #forward}, registers included: [B,1+R+P,d]. */
+    Tensor allTokens(Tensor pixels) {
+        Tensor x = embed(pixels);
+        if (checkpointing && GradMode.is_enabled() && (x.requires_grad() || parameters.trainable())) {
+            List<UnaryOperator<Tensor>> stack = new ArrayList<>();
+            blocks.forEach(block -> stack.add(block::forward));
+            return finalNorm.forward(recomputation.run(x, stack, false, device(), List.of()));
+        }
+        for (Block block : blocks) {
+            x = block.scoped(x);
+        }
+        return finalNorm.forward(x);
     }
 
     /**
@@ -130,10 +160,23 @@ public final class DinoV2 implements AutoCloseable {
         Tensor x = embed(pixels);
         states.add(x);
         for (Block block : blocks) {
-            x = block.forward(x);
+            x = block.scoped(x);
             states.add(x);
         }
         return states;
+    }
+
+    /**
+     * Where each token looks: for every block the attention [B,heads,1+R+P,1+R+P], rows of sum 1, registers included.
+     */
+    public List<Tensor> attentions(Tensor pixels) {
+        List<Tensor> attentions = new ArrayList<>();
+        Tensor x = embed(pixels);
+        for (Block block : blocks) {
+            attentions.add(block.attentionWeights(x));
+            x = block.scoped(x);
+        }
+        return attentions;
     }
 
     private Tensor withoutRegisters(Tensor x) {
@@ -161,7 +204,8 @@ public final class DinoV2 implements AutoCloseable {
         long columns = pixels.size(3) / patch;
         if (rows == 0 || columns == 0 || pixels.size(2) % patch != 0 || pixels.size(3) % patch != 0) {
             throw new IllegalArgumentException("pictures are " + pixels.size(2) + " high and " + pixels.size(3)
-                    + " wide, both must be multiples of the patch size " + patch + ": resize or crop them");
+                    + " wide, both must be multiples of the patch size " + patch
+                    + ", at least one patch: resize or crop them");
         }
         int d = config.hiddenSize();
         // A convolution whose stride is its kernel is a matrix product over cut-out patches.
@@ -186,7 +230,7 @@ public final class DinoV2 implements AutoCloseable {
     }
 
     /** Position embeddings [1,1+P,d] of a picture of this size; CLS's is never interpolated. */
-    private Tensor positions(long height, long width) {
+    Tensor positions(long height, long width) {
         Tensor trained = parameters.get("embeddings.position_embeddings");
         long rows = height / config.patchSize();
         long columns = width / config.patchSize();
@@ -225,6 +269,7 @@ public final class DinoV2 implements AutoCloseable {
 
     @Override
     public void close() {
+        recomputation.close();
         parameters.close();
     }
 
@@ -285,6 +330,10 @@ public final class DinoV2 implements AutoCloseable {
             scale2 = parameters.get(prefix + "layer_scale2.lambda1");
         }
 
+        Tensor scoped(Tensor x) {
+            return LibTorch.scoped(() -> forward(x));
+        }
+
         Tensor forward(Tensor x) {
             Tensor y = torch.addcmul(x, attention(norm1.forward(x)), scale1);
             return torch.addcmul(y, mlp(norm2.forward(y)), scale2);
@@ -298,6 +347,15 @@ public final class DinoV2 implements AutoCloseable {
                     heads(key.forward(x), batch, tokens),
                     heads(value.forward(x), batch, tokens));
             return out.forward(mixed.transpose(1, 2).reshape(batch, tokens, config.hiddenSize()));
+        }
+
+        /** The softmax that {@link #attention} does not keep. */
+        Tensor attentionWeights(Tensor x) {
+            Tensor y = norm1.forward(x);
+            Tensor keys = heads(key.forward(y), x.size(0), x.size(1));
+            Tensor scores = heads(query.forward(y), x.size(0), x.size(1)).matmul(keys.transpose(2, 3));
+            double scale = Math.sqrt(config.heads() / (double) config.hiddenSize());
+            return scores.mul(new Scalar(scale)).softmax(-1);
         }
 
         private Tensor heads(Tensor x, long batch, long tokens) {

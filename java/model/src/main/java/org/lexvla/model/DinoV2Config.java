@@ -1,14 +1,16 @@
 package org.lexvla.model;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /**
  * The shape of a DINOv2 backbone; the keys of a Hugging Face {@code config.json} of model type {@code dinov2} or
- * {@code dinov2_with_registers}.
+ * {@code dinov2_with_registers}, or the arguments of the original code's {@code DinoVisionTransformer}.
  *
  * @param hiddenSize width of a token, a multiple of {@code heads}
  * @param layers number of blocks
@@ -54,6 +56,16 @@ public record DinoV2Config(
     private static final String INTERPOLATION = "position_interpolation";
 
     public DinoV2Config {
+        if (IntStream.of(hiddenSize, layers, heads, patchSize, imageSize, channels)
+                        .anyMatch(size -> size < 1)
+                || registers < 0
+                || !(mlpRatio > 0)) {
+            throw new IllegalArgumentException(
+                    "DINOv2 of width " + hiddenSize + ", layers " + layers + ", heads " + heads
+                            + ", mlp_ratio " + mlpRatio + ", patch_size " + patchSize + ", image_size " + imageSize
+                            + ", channels "
+                            + channels + ", registers " + registers + ": all must be positive, but registers may be 0");
+        }
         if (hiddenSize % heads != 0) {
             throw new IllegalArgumentException(
                     "DINOv2 hidden_size " + hiddenSize + " is not a multiple of its " + heads + " num_attention_heads");
@@ -89,9 +101,62 @@ public record DinoV2Config(
                 other);
     }
 
-    /** Reads {@code config.json} of a directory. */
+    /**
+     * Reads {@code config.json} of a directory: Hugging Face's, or the arguments of the original code's constructor, known by
+     * {@code embed_dim}. The way to interpolate is what the file says: {@code interpolate_offset} and
+     * {@code interpolate_antialias} in the original's, {@code position_interpolation} (our key: offset, size or antialias) in
+     * Hugging Face's, where without it models with registers take {@link Interpolation#ANTIALIAS}, others
+     * {@link Interpolation#OFFSET}; {@link #with} overrides it.
+     */
     public static DinoV2Config load(Path directory) {
         ConfigJson json = ConfigJson.read(directory.resolve("config.json"));
+        return json.has("embed_dim") ? original(json) : huggingFace(json);
+    }
+
+    private static DinoV2Config original(ConfigJson json) {
+        String mlp = json.text("ffn_layer", "mlp");
+        if (!mlp.equals("mlp") && !mlp.equals("swiglu") && !mlp.equals("swiglufused")) {
+            throw json.wrong("ffn_layer", "mlp, swiglu or swiglufused");
+        }
+        for (String bias : new String[] {"ffn_bias", "proj_bias"}) {
+            if (!json.flag(bias, true)) {
+                throw json.wrong(bias, "true: only query, key and value may be without a bias");
+            }
+        }
+        if (json.has("block_chunks") && json.node("block_chunks").asInt() != 0) {
+            throw json.wrong("block_chunks", "0: blocks named one by one, as in the published weights");
+        }
+        JsonNode registers = json.node("num_register_tokens");
+        return new DinoV2Config(
+                json.integer("embed_dim"),
+                json.integer("depth"),
+                json.integer("num_heads"),
+                json.number("mlp_ratio", 4),
+                json.integer("patch_size", 16),
+                json.integer("img_size", 224),
+                json.integer("in_chans", 3),
+                json.number("norm_eps", 1e-6),
+                json.flag("qkv_bias", true),
+                !mlp.equals("mlp"),
+                registers.asInt(0) == 0 ? 0 : json.integer("num_register_tokens"),
+                originalInterpolation(json));
+    }
+
+    private static Interpolation originalInterpolation(ConfigJson json) {
+        boolean antialias = json.flag("interpolate_antialias", false);
+        double offset = json.number("interpolate_offset", 0.1);
+        if (antialias && offset == 0) {
+            return Interpolation.ANTIALIAS;
+        }
+        if (antialias || offset != 0 && offset != 0.1) {
+            throw json.wrong(
+                    "interpolate_offset",
+                    "0.1 or 0 without interpolate_antialias, or 0 with it, as in the published models");
+        }
+        return offset == 0 ? Interpolation.SIZE : Interpolation.OFFSET;
+    }
+
+    private static DinoV2Config huggingFace(ConfigJson json) {
         String modelType = json.text("model_type", "dinov2");
         boolean withRegisters = modelType.equals("dinov2_with_registers");
         if (!withRegisters && !modelType.equals("dinov2")) {

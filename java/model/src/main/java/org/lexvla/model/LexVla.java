@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.function.Supplier;
-import java.util.stream.IntStream;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
 import org.bytedeco.javacpp.FloatPointer;
@@ -266,11 +265,13 @@ public final class LexVla implements AutoCloseable {
     /** Prompts of captions, padded, on the model's device. */
     public TextBatch prompts(List<String> captions) {
         requireOpen();
-        return TextBatch.of(
-                captions.stream()
-                        .map(caption -> parts.config.prompt().ids(caption, parts.tokenizer))
-                        .toList(),
-                parts.device);
+        return TextBatch.of(promptIds(captions), parts.device);
+    }
+
+    private List<int[]> promptIds(List<String> captions) {
+        return captions.stream()
+                .map(caption -> parts.config.prompt().ids(caption, parts.tokenizer))
+                .toList();
     }
 
     /**
@@ -304,13 +305,7 @@ public final class LexVla implements AutoCloseable {
         if (mask == null) {
             return hidden.narrow(1, hidden.size(1) - 1, 1);
         }
-        // The largest position of a token, whichever side is padded.
-        long[] positions =
-                IntStream.range(0, Math.toIntExact(ids.size(1))).asLongStream().toArray();
-        Tensor numbers = LibTorch.of(positions, 1, positions.length).to(LibTorch.device(parts.device), ScalarType.Long);
-        Tensor last = mask.to(ScalarType.Bool).to(ScalarType.Long).mul(numbers).amax(new long[] {1}, false);
-        Tensor index = last.view(-1, 1, 1).expand(ids.size(0), 1, hidden.size(2));
-        return hidden.gather(1, index);
+        return TextBatch.last(hidden, mask);
     }
 
     /** Activations of pictures, not sparsified: [B, V] float32, no graph. */
@@ -320,8 +315,8 @@ public final class LexVla implements AutoCloseable {
 
     /** Activations of captions, not sparsified: [B, V] float32, no graph. */
     public Tensor textActivations(List<String> captions) {
-        TextBatch prompts = prompts(captions);
-        return activations(textTokens(prompts.ids(), prompts.mask()), textCodebook(), null);
+        requireOpen();
+        return activations(parts.prompts.lastHidden(promptIds(captions)), textCodebook(), null);
     }
 
     /** Activations of every patch by itself, CLS left out: [B, P, V] float32, patches row by row, no graph. */

@@ -1,7 +1,9 @@
 package org.lexvla.model;
 
 import java.util.Arrays;
+import java.util.function.Supplier;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.LongArrayRef;
 import org.bytedeco.pytorch.Scalar;
@@ -105,6 +107,24 @@ final class LibTorch {
 
     static String name(Device device) {
         return device.type() == Device.Type.CPU ? "cpu" : "cuda:" + device.index();
+    }
+
+    /**
+     * Frees all that a computation leaves behind but its result, which goes to the scope around. Without it every intermediate
+     * tensor of a pass lives as long as the caller's scope, whether or not the graph needs it.
+     */
+    @SuppressWarnings("try")
+    static Tensor scoped(Supplier<Tensor> computation) {
+        PointerScope outer = PointerScope.getInnerScope();
+        try (PointerScope inner = new PointerScope()) {
+            Tensor result = computation.get();
+            if (outer != null) {
+                outer.attach(result);
+            } else {
+                keep(result);
+            }
+            return result;
+        }
     }
 
     /** Lets a pointer outlive the scope it was made in; whoever calls this closes it. */

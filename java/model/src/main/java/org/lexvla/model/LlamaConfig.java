@@ -1,12 +1,15 @@
 package org.lexvla.model;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /**
- * The shape of a Llama 2 language model; the keys of a Hugging Face {@code config.json} of model type {@code llama}.
+ * The shape of a Llama 2 language model; the keys of a Hugging Face {@code config.json} of model type {@code llama}, or of Meta's
+ * {@code params.json}.
  *
  * @param vocabularySize tokens, rows of the input and of the output matrix
  * @param hiddenSize width of a hidden state, a multiple of twice {@code heads}
@@ -31,7 +34,17 @@ public record LlamaConfig(
         int maxPositions,
         boolean tied) {
 
+    /** Llama 2's context, which {@code params.json} does not say. */
+    private static final int META_CONTEXT = 4096;
+
     public LlamaConfig {
+        if (IntStream.of(vocabularySize, hiddenSize, intermediateSize, layers, heads, keyValueHeads, maxPositions)
+                .anyMatch(size -> size < 1)) {
+            throw new IllegalArgumentException("Llama of vocabulary " + vocabularySize + ", width " + hiddenSize
+                    + ", intermediate " + intermediateSize + ", layers " + layers + ", heads " + heads
+                    + ", key/value heads "
+                    + keyValueHeads + ", positions " + maxPositions + ": all must be at least 1");
+        }
         if (hiddenSize % heads != 0 || hiddenSize / heads % 2 != 0) {
             throw new IllegalArgumentException("Llama hidden_size " + hiddenSize + " over " + heads
                     + " num_attention_heads must give an even number of dimensions for each head");
@@ -49,8 +62,37 @@ public record LlamaConfig(
                 vocabularySize, hiddenSize, intermediateSize, layers, heads, heads, 1e-5, 10000, maxPositions, false);
     }
 
-    /** Reads {@code config.json} of a directory. */
+    /** Reads {@code config.json} of a directory, or, where there is none, Meta's {@code params.json}. */
     public static LlamaConfig load(Path directory) {
+        boolean meta = !Files.exists(directory.resolve("config.json"))
+                && Files.exists(directory.resolve(LlamaMetaNames.CONFIG));
+        return meta ? meta(directory) : huggingFace(directory);
+    }
+
+    private static LlamaConfig meta(Path directory) {
+        ConfigJson json = ConfigJson.read(directory.resolve(LlamaMetaNames.CONFIG));
+        int hidden = json.integer("dim");
+        int heads = json.integer("n_heads");
+        // Two thirds of four times the width, scaled, then rounded up, as Meta's FeedForward computes it.
+        int wide = (int) (2 * (4L * hidden) / 3);
+        int scaled = (int) (json.number("ffn_dim_multiplier", 1) * wide);
+        int multiple = json.integer("multiple_of", 256);
+        // -1 is what the published files say.
+        int tokens = json.node("vocab_size").asInt(-1);
+        return new LlamaConfig(
+                tokens > 0 ? tokens : LlamaMetaNames.vocabularySize(directory),
+                hidden,
+                (scaled + multiple - 1) / multiple * multiple,
+                json.integer("n_layers"),
+                heads,
+                json.integer("n_kv_heads", heads),
+                json.number("norm_eps", 1e-5),
+                json.number("rope_theta", 10000),
+                json.integer("max_seq_len", META_CONTEXT),
+                false);
+    }
+
+    private static LlamaConfig huggingFace(Path directory) {
         ConfigJson json = ConfigJson.read(directory.resolve("config.json"));
         if (!json.text("model_type", "llama").equals("llama")) {
             throw json.wrong("model_type", "llama");

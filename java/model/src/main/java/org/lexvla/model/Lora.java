@@ -18,6 +18,9 @@ import org.lexvla.lexical.Device;
  * Low-rank updates of a {@link Llama}: y = W x + (α/r) B A x with A [r,in] and B [out,r] for each targeted matrix. With
  * B = 0, as {@link #create} makes it, the model computes exactly what it computes without.
  *
+ * <p>New updates are float32, whatever the type of the model: the update is computed in float32 and rounded to the type of the
+ * model when it is added, as PEFT does. Gradients and an optimizer's state are float32, too, and exist for A and B alone.
+ *
  * <p>Files are PEFT's: {@code adapter_config.json} and {@code adapter_model.safetensors} with its tensor names, which
  * differ between an adapter made on the causal language model and one made on the bare model; both are read, and written
  * as they were read.
@@ -85,8 +88,10 @@ public final class Lora implements AutoCloseable {
         try (Safetensors file = Safetensors.open(directory.resolve(FILE))) {
             boolean bare = file.names().stream().anyMatch(name -> name.startsWith(BARE));
             String prefix = bare ? BARE : CAUSAL;
-            Parameters.Layout layout = new Parameters.Layout(shapes(config, base, prefix), Set.of(), name -> false);
-            return new Lora(config, base, Parameters.load("LoRA", file, layout, device, null), prefix);
+            Parameters.Layout layout =
+                    new Parameters.Layout(shapes(config, base, prefix), Set.of(), name -> false, UnknownTensors.REFUSE);
+            return new Lora(
+                    config, base, Parameters.load("LoRA", new CheckpointView(file), layout, device, null), prefix);
         }
     }
 
@@ -127,6 +132,20 @@ public final class Lora implements AutoCloseable {
     /** Whether dropout is applied; at first it is not. Without meaning if the configuration has none. */
     public void setTraining(boolean training) {
         this.training = training;
+    }
+
+    boolean trainable() {
+        return parameters.trainable();
+    }
+
+    /** As {@link Parameters#changes}. */
+    long changes() {
+        return parameters.changes();
+    }
+
+    /** Whether inputs are dropped at random. */
+    boolean drops() {
+        return training && config.dropout() > 0;
     }
 
     /** Writes {@code adapter_config.json} and {@code adapter_model.safetensors}, which PEFT loads as well. */
@@ -178,7 +197,7 @@ public final class Lora implements AutoCloseable {
             parameters.requireOpen();
             boolean sameType = y.scalar_type().intern() == parameters.type();
             Tensor in = sameType ? x : x.to(parameters.type());
-            if (training && config.dropout() > 0) {
+            if (drops()) {
                 in = torch.dropout(in, config.dropout(), true);
             }
             Tensor inner = torch.linear(in, a);
@@ -186,6 +205,16 @@ public final class Lora implements AutoCloseable {
                 return torch.addmm(y, inner, b.t(), LibTorch.ONE, scale);
             }
             return y.add(torch.linear(inner, b).mul(scale).to(y.scalar_type()));
+        }
+
+        /** W + (α/r) B A, computed in the type of the updates and rounded once to that of W. */
+        Tensor mergedInto(Tensor weight) {
+            parameters.requireOpen();
+            return LibTorch.scoped(() -> {
+                Tensor wide = weight.detach().to(parameters.type());
+                return torch.addmm(wide, b.detach(), a.detach(), LibTorch.ONE, scale)
+                        .to(weight.scalar_type());
+            });
         }
     }
 }

@@ -28,6 +28,7 @@ final class ModelParts implements AutoCloseable {
     Adapter adapter;
     Llama text;
     Lora lora;
+    PromptEncoder prompts;
     private Parameters codes;
 
     private ModelParts(Device device) {
@@ -38,7 +39,7 @@ final class ModelParts implements AutoCloseable {
         ModelParts parts = new ModelParts(device);
         try {
             parts.read(directory, type);
-            return parts;
+            return parts.ready();
         } catch (IOException | RuntimeException e) {
             parts.close();
             throw e;
@@ -49,11 +50,16 @@ final class ModelParts implements AutoCloseable {
         ModelParts parts = new ModelParts(options.device());
         try {
             parts.make(visionDirectory, textDirectory, options);
-            return parts;
+            return parts.ready();
         } catch (IOException | RuntimeException e) {
             parts.close();
             throw e;
         }
+    }
+
+    private ModelParts ready() {
+        prompts = new PromptEncoder(text, config.prompt().beginning(tokenizer));
+        return this;
     }
 
     private void read(Path directory, ScalarType type) throws IOException {
@@ -195,8 +201,10 @@ final class ModelParts implements AutoCloseable {
     /** Closes what there is; may be called on a half-made one. */
     @Override
     public void close() {
+        if (prompts != null) {
+            prompts.close();
+        }
         if (text != null) {
-            text.attach(null);
             text.close();
         }
         if (lora != null) {

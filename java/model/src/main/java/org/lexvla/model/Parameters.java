@@ -16,12 +16,16 @@ import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.lexvla.lexical.Device;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The named parameters of one part of a model. They outlive the scopes of the steps that use them and are freed by
  * {@link #close}.
  */
 final class Parameters implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(Parameters.class);
+
     private final String owner;
     private final Device device;
     private final ScalarType type;
@@ -41,8 +45,10 @@ final class Parameters implements AutoCloseable {
      * @param shapes every tensor by name
      * @param optional those of {@code shapes} that a checkpoint may lack
      * @param ignored names that old checkpoints hold besides and that mean nothing
+     * @param unknown what is done about all others
      */
-    record Layout(Map<String, long[]> shapes, Set<String> optional, Predicate<String> ignored) {}
+    record Layout(
+            Map<String, long[]> shapes, Set<String> optional, Predicate<String> ignored, UnknownTensors unknown) {}
 
     /** How many numbers tensors of these shapes hold. */
     static long count(Map<String, long[]> shapes) {
@@ -60,7 +66,7 @@ final class Parameters implements AutoCloseable {
      * @throws IllegalArgumentException if tensors are missing, unknown or of another shape; all of a kind are listed
      */
     @SuppressWarnings("try") // the scope frees what conversion leaves behind
-    static Parameters load(String owner, Safetensors file, Layout layout, Device device, ScalarType type) {
+    static Parameters load(String owner, CheckpointView file, Layout layout, Device device, ScalarType type) {
         check(owner, file, layout);
         Set<String> present = file.names();
         List<String> names =
@@ -73,6 +79,7 @@ final class Parameters implements AutoCloseable {
                 Tensor tensor = file.tensor(name, device);
                 parameters.put(name, tensor.scalar_type().intern() == kept ? tensor : tensor.to(kept));
             }
+            parameters.warnOfNonFinite(file);
             return parameters;
         } catch (RuntimeException e) {
             parameters.close();
@@ -80,7 +87,7 @@ final class Parameters implements AutoCloseable {
         }
     }
 
-    private static void check(String owner, Safetensors file, Layout layout) {
+    private static void check(String owner, CheckpointView file, Layout layout) {
         List<String> missing = new ArrayList<>();
         List<String> misshapen = new ArrayList<>();
         Set<String> names = file.names();
@@ -90,9 +97,10 @@ final class Parameters implements AutoCloseable {
                     missing.add(name);
                 }
             } else if (!file.dtype(name).matches("F64|F32|F16|BF16")) {
-                misshapen.add(name + " has element type " + file.dtype(name) + ", expected F32, BF16, F16 or F64");
+                misshapen.add(file.label(name) + " has element type " + file.dtype(name)
+                        + ", expected F32, BF16, F16 or F64");
             } else if (!Arrays.equals(file.shape(name), expected)) {
-                misshapen.add(name + " has shape " + Arrays.toString(file.shape(name)) + ", expected "
+                misshapen.add(file.label(name) + " has shape " + Arrays.toString(file.shape(name)) + ", expected "
                         + Arrays.toString(expected));
             }
         });
@@ -112,9 +120,38 @@ final class Parameters implements AutoCloseable {
                     + (unknown.isEmpty() ? "" : "; they hold " + unknown.size() + " unknown: " + listed(unknown, ", "))
                     + ": config and weights must come from the same model");
         }
-        if (!unknown.isEmpty()) {
+        if (!unknown.isEmpty() && layout.unknown() == UnknownTensors.REFUSE) {
             throw new IllegalArgumentException(owner + " weights at " + file.source() + " hold " + unknown.size()
-                    + " unknown tensors: " + listed(unknown, ", ") + ": they would be silently left out of the model");
+                    + " unknown tensors: " + listed(unknown, ", ")
+                    + ": the model would leave them out; if that is meant, allow unknown tensors");
+        }
+        if (!unknown.isEmpty()) {
+            LOG.warn(
+                    "{} weights at {} hold {} tensors that the model leaves out: {}",
+                    owner,
+                    file.source(),
+                    unknown.size(),
+                    listed(unknown, ", "));
+        }
+    }
+
+    /** Reads every weight once, which computing with them does as well. */
+    private void warnOfNonFinite(CheckpointView file) {
+        List<String> names = new ArrayList<>();
+        tensors.forEach((name, tensor) -> {
+            // A sum is finite if all are, unless it overflows; it needs no memory.
+            if (!Double.isFinite(tensor.sum().item_double())
+                    && !tensor.isfinite().all().item_bool()) {
+                names.add(file.label(name));
+            }
+        });
+        if (!names.isEmpty()) {
+            LOG.warn(
+                    "{} weights at {} hold NaN or infinite values in {} tensors: {}; the model will compute NaN",
+                    owner,
+                    file.source(),
+                    names.size(),
+                    listed(names, ", "));
         }
     }
 
@@ -158,6 +195,12 @@ final class Parameters implements AutoCloseable {
         tensors.put(name, LibTorch.keep(tensor));
     }
 
+    /** Puts another tensor in the place of a parameter, which is handed back and from now on lives as long as its taker wants. */
+    Tensor replace(String name, Tensor tensor) {
+        requireOpen();
+        return tensors.put(name, LibTorch.keep(tensor));
+    }
+
     /** The parameter of this name. */
     Tensor get(String name) {
         requireOpen();
@@ -184,6 +227,17 @@ final class Parameters implements AutoCloseable {
 
     ScalarType type() {
         return type;
+    }
+
+    /** Whether a backward pass gives any of them a gradient. */
+    boolean trainable() {
+        return tensors.values().stream().anyMatch(Tensor::requires_grad);
+    }
+
+    /** Grows with every change in place that LibTorch knows of: an optimizer's step, a copy into a parameter. */
+    long changes() {
+        requireOpen();
+        return tensors.values().stream().mapToLong(Tensor::_version).sum();
     }
 
     void setTrainable(boolean trainable) {

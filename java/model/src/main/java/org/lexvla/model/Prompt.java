@@ -43,10 +43,19 @@ public record Prompt(String template, int maxCaptionTokens) {
         if (caption.isBlank()) {
             throw new IllegalArgumentException("caption is empty: a text needs at least one word");
         }
-        int[] text = tokenizer.encode(template.replace(TEXT, cut(caption, tokenizer)));
-        int[] ids = new int[text.length + 1];
+        return beginWith(tokenizer, template.replace(TEXT, cut(caption, tokenizer)));
+    }
+
+    /** The ids of the text before the caption, the beginning token first; beside a caption the last of them may be others. */
+    int[] beginning(Tokenizer tokenizer) {
+        return beginWith(tokenizer, template.substring(0, template.indexOf(TEXT)));
+    }
+
+    private static int[] beginWith(Tokenizer tokenizer, String text) {
+        int[] encoded = tokenizer.encode(text);
+        int[] ids = new int[encoded.length + 1];
         ids[0] = tokenizer.bos();
-        System.arraycopy(text, 0, ids, 1, text.length);
+        System.arraycopy(encoded, 0, ids, 1, encoded.length);
         return ids;
     }
 

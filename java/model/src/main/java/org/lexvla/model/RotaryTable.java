@@ -48,9 +48,9 @@ final class RotaryTable implements AutoCloseable {
         }
     }
 
-    /** Positions 0 to {@code tokens} − 1 in every row. */
-    Turns plain(long tokens) {
-        return new Turns(cos.narrow(0, 0, tokens), sin.narrow(0, 0, tokens), headSize / 2);
+    /** Positions {@code from} to {@code from + tokens} − 1 in every row. */
+    Turns range(long from, long tokens) {
+        return new Turns(cos.narrow(0, from, tokens), sin.narrow(0, from, tokens), headSize / 2);
     }
 
     /** A position for every token, row by row. */

@@ -1,6 +1,7 @@
 package org.lexvla.model;
 
 import java.util.List;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.lexvla.lexical.Device;
@@ -31,6 +32,24 @@ public record TextBatch(Tensor ids, Tensor mask) {
             }
         }
         return new TextBatch(on(device, ids, texts.size(), longest), on(device, mask, texts.size(), longest));
+    }
+
+    /**
+     * Of each text the hidden state of its last token, whichever side is padded.
+     *
+     * @param hidden [B, T, d]
+     * @return [B, 1, d]
+     */
+    Tensor last(Tensor hidden) {
+        return last(hidden, mask);
+    }
+
+    static Tensor last(Tensor hidden, Tensor mask) {
+        long[] positions =
+                IntStream.range(0, Math.toIntExact(hidden.size(1))).asLongStream().toArray();
+        Tensor numbers = LibTorch.of(positions, 1, positions.length).to(hidden.device(), ScalarType.Long);
+        Tensor last = mask.to(ScalarType.Bool).to(ScalarType.Long).mul(numbers).amax(new long[] {1}, false);
+        return hidden.gather(1, last.view(-1, 1, 1).expand(hidden.size(0), 1, hidden.size(2)));
     }
 
     private static Tensor on(Device device, long[] values, long... shape) {

@@ -73,14 +73,19 @@ class DinoV2Test {
         }
     }
 
-    @Test
-    void sizesOfThePublishedModels() {
-        DinoV2Config base = DinoV2Config.of(768, 12, 12, 14, 518);
-        assertThat(base.parameterCount()).isEqualTo(86_580_480);
-        DinoV2Config giant =
-                new DinoV2Config(1536, 40, 24, 4, 14, 518, 3, 1e-6, true, true, 0, DinoV2Config.Interpolation.OFFSET);
-        assertThat(giant.mlpSize()).isEqualTo(4096);
-        assertThat(giant.parameterCount()).isEqualTo(1_136_480_768L);
+    /** By configuration alone: nothing is allocated. */
+    @ParameterizedTest
+    @CsvSource({
+        "384, 12, 6, false, 0, 22056576",
+        "768, 12, 12, false, 0, 86580480",
+        "768, 12, 12, false, 4, 86583552",
+        "1024, 24, 16, false, 0, 304368640",
+        "1536, 40, 24, true, 0, 1136480768"
+    })
+    void sizesOfThePublishedModels(int width, int layers, int heads, boolean swiGlu, int registers, long parameters) {
+        DinoV2Config config = new DinoV2Config(
+                width, layers, heads, 4, 14, 518, 3, 1e-6, true, swiGlu, registers, DinoV2Config.Interpolation.OFFSET);
+        assertThat(config.parameterCount()).isEqualTo(parameters);
     }
 
     @Test
@@ -135,8 +140,13 @@ class DinoV2Test {
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("16 high and 18 wide")
                     .hasMessageContaining("patch size 4");
-            assertThatThrownBy(() -> model.forward(LibTorch.empty(ScalarType.Float, Device.cpu(), 1, 3, 0, 16)))
-                    .isInstanceOf(IllegalArgumentException.class);
+            for (int height : new int[] {0, 3}) {
+                assertThatThrownBy(
+                                () -> model.forward(LibTorch.empty(ScalarType.Float, Device.cpu(), 1, 3, height, 16)))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining(height + " high")
+                        .hasMessageContaining("at least one patch");
+            }
             assertThatThrownBy(() -> model.forward(LibTorch.empty(ScalarType.Float, Device.cpu(), 1, 1, 16, 16)))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("[1, 1, 16, 16]");
@@ -214,6 +224,44 @@ class DinoV2Test {
     }
 
     @Test
+    void unknownTensorsMayBeLeftOut(RandomSource random) {
+        saveChanged(tensors -> tensors.put("head.weight", tensors.get("layernorm.bias")));
+        try (Warnings warnings = new Warnings(Parameters.class);
+                PointerScope scope = new PointerScope();
+                DinoV2 model = DinoV2.random(CONFIG, 1, Device.cpu());
+                DinoV2 loaded = DinoV2.load(directory, CONFIG, Device.cpu(), null, UnknownTensors.LEAVE_OUT)) {
+            assertThat(warnings.messages()).singleElement().asString().contains("head.weight");
+            Tensor pixels = pixels(random, 1, 16, 16);
+            assertThat(Numbers.floats(loaded.forward(pixels))).isEqualTo(Numbers.floats(model.forward(pixels)));
+        }
+    }
+
+    @Test
+    void weightsThatAreNotFiniteAreWarnedOf() {
+        for (float value : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+            float[] spoilt = new float[16];
+            spoilt[7] = value;
+            saveChanged(tensors -> tensors.put("layernorm.bias", LibTorch.of(spoilt, 16)));
+            try (Warnings warnings = new Warnings(Parameters.class)) {
+                DinoV2.load(directory, Device.cpu(), null).close();
+                assertThat(warnings.messages())
+                        .singleElement()
+                        .asString()
+                        .contains(directory.toString())
+                        .contains("NaN or infinite values in 1 tensors: layernorm.bias");
+            }
+        }
+        // A sum that overflows is no such value.
+        float[] large = new float[16];
+        Arrays.fill(large, Float.MAX_VALUE);
+        saveChanged(tensors -> tensors.put("layernorm.bias", LibTorch.of(large, 16)));
+        try (Warnings warnings = new Warnings(Parameters.class)) {
+            DinoV2.load(directory, Device.cpu(), null).close();
+            assertThat(warnings.messages()).isEmpty();
+        }
+    }
+
+    @Test
     void shapeThatIsNotThatOfTheConfigurationIsNamed() {
         saveChanged(tensors -> tensors.put("layernorm.bias", LibTorch.of(new float[12], 12)));
         assertRefused(IllegalArgumentException.class, "layernorm.bias has shape [12], expected [16]");
@@ -245,6 +293,49 @@ class DinoV2Test {
     }
 
     @Test
+    void theOriginalConfigurationSaysHowToInterpolate() throws IOException {
+        Path file = directory.resolve("config.json");
+        String shape = "\"embed_dim\": 16, \"depth\": 2, \"num_heads\": 2, \"patch_size\": 4, \"img_size\": 16";
+        Files.writeString(file, "{" + shape + "}");
+        assertThat(DinoV2Config.load(directory)).isEqualTo(CONFIG);
+        Files.writeString(file, "{" + shape + ", \"interpolate_offset\": 0.0}");
+        assertThat(DinoV2Config.load(directory)).isEqualTo(CONFIG.with(DinoV2Config.Interpolation.SIZE));
+        Files.writeString(file, "{" + shape + ", \"interpolate_offset\": 0, \"interpolate_antialias\": true}");
+        assertThat(DinoV2Config.load(directory)).isEqualTo(CONFIG.with(DinoV2Config.Interpolation.ANTIALIAS));
+        for (String wrong : new String[] {
+            "\"interpolate_offset\": 0.3",
+            "\"interpolate_antialias\": true",
+            "\"ffn_layer\": \"identity\"",
+            "\"ffn_bias\": false",
+            "\"block_chunks\": 4"
+        }) {
+            Files.writeString(file, "{" + shape + ", " + wrong + "}");
+            assertThatThrownBy(() -> DinoV2Config.load(directory))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("config.json has ")
+                    .hasMessageContaining("expected");
+        }
+    }
+
+    @Test
+    void aMatrixOfTheOriginalThatDoesNotFitIsNamed() throws IOException {
+        try (PointerScope scope = new PointerScope();
+                DinoV2 model = DinoV2.random(CONFIG, 1, Device.cpu())) {
+            Map<String, Tensor> original = new LinkedHashMap<>();
+            DinoV2OriginalNames.parts(model.parameters().keySet())
+                    .forEach((name, part) ->
+                            original.put(part.in(), model.parameters().get(name)));
+            CONFIG.save(directory);
+            Safetensors.write(directory.resolve("model.safetensors"), original, Map.of());
+        }
+        // Of query, key and value only one was written.
+        assertRefused(
+                IllegalArgumentException.class,
+                "blocks.0.attn.qkv.weight",
+                "has shape [16, 16], expected 3 matrices of as many rows, stacked");
+    }
+
+    @Test
     void wrongConfigurationsAreNamed() throws IOException {
         String[][] cases = {
             {"{\"hidden_size\": 16", "not proper JSON"},
@@ -253,6 +344,7 @@ class DinoV2Test {
             {"{\"hidden_size\": -3}", "hidden_size = -3"},
             {"{}", "hidden_size = nothing"},
             {"{\"hidden_size\": 16, \"num_hidden_layers\": 1, \"num_attention_heads\": 3}", "not a multiple"},
+            {"{\"hidden_size\": 16, \"num_hidden_layers\": 1, \"num_attention_heads\": 0}", "num_attention_heads = 0"},
         };
         for (String[] wrong : cases) {
             Files.writeString(directory.resolve("config.json"), wrong[0]);

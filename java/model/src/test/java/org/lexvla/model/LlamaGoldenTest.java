@@ -2,16 +2,22 @@ package org.lexvla.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.lexvla.lexical.Device;
@@ -19,7 +25,11 @@ import org.lexvla.testing.Golden;
 
 /** Every {@code golden/llama} model, with and without LoRA, as transformers and PEFT compute them. */
 class LlamaGoldenTest {
+    @TempDir
+    Path temporary;
+
     private static final double BOUND = 1e-4;
+    private static final double MERGED_BOUND = 5e-5;
     private static final double GRADIENT_BOUND = 5e-5;
     private static final double LM_GRADIENT_BOUND = 5e-6;
     private static final List<String> CASES = List.of("right", "left", "nopad", "single");
@@ -33,7 +43,7 @@ class LlamaGoldenTest {
             assertThat(found).isNotEmpty();
             return found;
         } catch (IOException e) {
-            throw new java.io.UncheckedIOException(e);
+            throw new UncheckedIOException(e);
         }
     }
 
@@ -51,6 +61,36 @@ class LlamaGoldenTest {
 
     private static Path baseOf(Path adapter) {
         return adapter.resolveSibling(adapter.getFileName().toString().replaceAll("-lora$", ""));
+    }
+
+    /**
+     * The committed copy leaves out the shards of a model whose weights it holds in one file. They are made here, as the index
+     * says.
+     */
+    private Path withWeights(Path directory) throws IOException {
+        Path index = directory.resolve("model.safetensors.index.json");
+        if (!Files.exists(index)) {
+            return directory;
+        }
+        Map<String, Map<String, Tensor>> shards = new LinkedHashMap<>();
+        Path whole = directory.resolveSibling(directory.getFileName().toString().replaceAll("-sharded$", ""));
+        try (PointerScope scope = new PointerScope();
+                Safetensors weights = Safetensors.open(whole)) {
+            for (Map.Entry<String, JsonNode> entry :
+                    ConfigJson.read(index).node("weight_map").properties()) {
+                String shard = entry.getValue().textValue();
+                if (Files.exists(directory.resolve(shard))) {
+                    return directory;
+                }
+                shards.computeIfAbsent(shard, name -> new LinkedHashMap<>())
+                        .put(entry.getKey(), weights.tensor(entry.getKey(), Device.cpu()));
+            }
+            assertThat(shards).hasSizeGreaterThan(1);
+            shards.forEach((shard, tensors) -> Safetensors.write(temporary.resolve(shard), tensors, Map.of()));
+        }
+        Files.copy(index, temporary.resolve(index.getFileName()));
+        Files.copy(directory.resolve("config.json"), temporary.resolve("config.json"));
+        return temporary;
     }
 
     /** A sharded copy of a model has no expectations of its own. */
@@ -80,6 +120,11 @@ class LlamaGoldenTest {
                 for (int i = 0; i < states.size(); i++) {
                     String key = name + "/hidden_states." + i;
                     compareReal(key, states.get(i), expected.tensor(key, Device.cpu()), mask);
+                }
+                List<Tensor> outputs = model.blockOutputs(ids, mask);
+                String last = name + "/last_layer_before_norm";
+                if (expected.names().contains(last)) {
+                    compareReal(last, outputs.get(outputs.size() - 1), expected.tensor(last, Device.cpu()), mask);
                 }
                 Tensor hidden = model.forward(ids, mask);
                 compareReal(name + "/forward", hidden, states.get(states.size() - 1), mask);
@@ -111,12 +156,98 @@ class LlamaGoldenTest {
     @ParameterizedTest
     @MethodSource("models")
     @SuppressWarnings("try")
-    void hiddenStatesAndLogitsAgree(Path directory) {
+    void hiddenStatesAndLogitsAgree(Path directory) throws IOException {
         try (PointerScope scope = new PointerScope();
-                Llama model = Llama.load(directory, Device.cpu(), null);
+                Llama model = Llama.load(withWeights(directory), Device.cpu(), null);
                 Safetensors expected = Safetensors.open(expected(directory))) {
             compare(model, expected);
         }
+    }
+
+    /** The same weights as Meta gives them out: by its names, with interleaved rotary positions. */
+    @ParameterizedTest
+    @MethodSource("models")
+    @SuppressWarnings("try")
+    void metaCheckpointsAgree(Path directory) throws IOException {
+        LlamaConfig config = LlamaConfig.load(directory);
+        Path source = withWeights(directory);
+        Path meta = Files.createDirectory(temporary.resolve("meta"));
+        writeMeta(source, config, meta);
+        try (PointerScope scope = new PointerScope();
+                Llama model = Llama.load(meta, Device.cpu(), null);
+                Safetensors expected = Safetensors.open(expected(directory))) {
+            assertThat(model.config().keyValueHeads()).isEqualTo(config.keyValueHeads());
+            assertThat(model.config().shapes().keySet())
+                    .isEqualTo(config.shapes().keySet());
+            compare(model, expected);
+        }
+    }
+
+    private static final Map<String, String> META = Map.of(
+            "input_layernorm", "attention_norm",
+            "post_attention_layernorm", "ffn_norm",
+            "self_attn.q_proj", "attention.wq",
+            "self_attn.k_proj", "attention.wk",
+            "self_attn.v_proj", "attention.wv",
+            "self_attn.o_proj", "attention.wo",
+            "mlp.gate_proj", "feed_forward.w1",
+            "mlp.down_proj", "feed_forward.w2",
+            "mlp.up_proj", "feed_forward.w3");
+
+    @SuppressWarnings("try")
+    private static void writeMeta(Path source, LlamaConfig config, Path directory) throws IOException {
+        Map<String, Tensor> tensors = new LinkedHashMap<>();
+        try (PointerScope scope = new PointerScope();
+                Safetensors weights = Safetensors.open(source)) {
+            for (String name : weights.names()) {
+                Tensor tensor = weights.tensor(name, Device.cpu());
+                String[] parts = name.split("\\.", 4);
+                if (!parts[1].equals("layers")) {
+                    String meta = Map.of(
+                                    "model.embed_tokens.weight", "tok_embeddings.weight",
+                                    "model.norm.weight", "norm.weight",
+                                    "lm_head.weight", "output.weight")
+                            .get(name);
+                    tensors.put(meta, tensor);
+                    continue;
+                }
+                String matrix = parts[3].replace(".weight", "");
+                if (matrix.endsWith("q_proj") || matrix.endsWith("k_proj")) {
+                    tensor = interleaved(tensor, matrix.endsWith("q_proj") ? config.heads() : config.keyValueHeads());
+                }
+                tensors.put("layers." + parts[2] + "." + META.get(matrix) + ".weight", tensor);
+            }
+            tensors.put("rope.freqs", torch.ones(config.headSize() / 2));
+            Safetensors.write(directory.resolve("consolidated.00.safetensors"), tensors, Map.of());
+        }
+        Files.writeString(
+                directory.resolve("params.json"),
+                String.format(
+                        Locale.ROOT,
+                        "{\"dim\": %d, \"multiple_of\": %d, \"ffn_dim_multiplier\": %s, \"n_heads\": %d, \"n_layers\": %d,"
+                                + " \"norm_eps\": %s, %s \"vocab_size\": -1}",
+                        config.hiddenSize(),
+                        // The width of the MLP is a little less than this, rounded up to a multiple of it.
+                        config.intermediateSize(),
+                        0.9 * config.intermediateSize() / (8 * config.hiddenSize() / 3),
+                        config.heads(),
+                        config.layers(),
+                        config.rmsNormEps(),
+                        config.keyValueHeads() == config.heads()
+                                ? ""
+                                : "\"n_kv_heads\": " + config.keyValueHeads() + ","));
+    }
+
+    /** Row i of the first half of a head becomes row 2i, row i of the second half row 2i + 1. */
+    private static Tensor interleaved(Tensor matrix, int heads) {
+        int rows = (int) matrix.size(0);
+        int head = rows / heads;
+        long[] order = new long[rows];
+        for (int row = 0; row < rows; row++) {
+            int within = row % head;
+            order[row] = row - within + (within % 2 == 0 ? within / 2 : head / 2 + within / 2);
+        }
+        return matrix.index_select(0, LibTorch.of(order, rows));
     }
 
     @ParameterizedTest
@@ -129,19 +260,38 @@ class LlamaGoldenTest {
                 Safetensors expected = Safetensors.open(directory.resolve("expected.safetensors"))) {
             model.attach(lora);
             compare(model, expected);
+            model.merge();
+            int merged = 0;
+            for (String key : expected.names()) {
+                if (key.startsWith("merged/")) {
+                    Tensor weight = model.parameters().get("model." + key.substring("merged/".length()));
+                    Numbers.assertClose(key, weight, expected.tensor(key, Device.cpu()), MERGED_BOUND);
+                    merged++;
+                }
+            }
+            assertThat(merged).isPositive();
+            compare(model, expected);
+            model.unmerge();
+            compare(model, expected);
         }
     }
 
     @ParameterizedTest
     @MethodSource("adapters")
-    @SuppressWarnings("try")
     void gradientsAgree(Path directory) {
+        gradientsAgree(directory, false);
+        gradientsAgree(directory, true);
+    }
+
+    @SuppressWarnings("try")
+    private static void gradientsAgree(Path directory, boolean checkpointing) {
         try (PointerScope scope = new PointerScope();
                 Llama model = Llama.load(baseOf(directory), Device.cpu(), null);
                 Lora lora = Lora.load(directory, model.config(), Device.cpu());
                 Safetensors inputs = inputs();
                 Safetensors expected = Safetensors.open(directory.resolve("gradients.safetensors"))) {
             model.attach(lora);
+            model.setCheckpointing(checkpointing);
             Tensor ids = inputs.tensor("right/input_ids", Device.cpu());
             Tensor mask = inputs.tensor("right/attention_mask", Device.cpu());
             Tensor hidden = model.forward(ids, mask);

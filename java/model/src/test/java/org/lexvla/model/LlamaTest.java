@@ -61,6 +61,57 @@ class LlamaTest {
         assertThat(Lora.parameterCount(LoraConfig.standard(), config)).isEqualTo(19_988_480L);
     }
 
+    @Test
+    void configurationsOfMeta() throws IOException {
+        Path file = directory.resolve("params.json");
+        Files.writeString(
+                file,
+                "{\"dim\": 4096, \"multiple_of\": 256, \"n_heads\": 32, \"n_layers\": 32, \"norm_eps\": 1e-05,"
+                        + " \"vocab_size\": 32000}");
+        assertThat(LlamaConfig.load(directory)).isEqualTo(LlamaConfig.of(32000, 4096, 11008, 32, 32, 4096));
+        Files.writeString(
+                file,
+                "{\"dim\": 8192, \"multiple_of\": 4096, \"ffn_dim_multiplier\": 1.3, \"n_heads\": 64, \"n_kv_heads\": 8,"
+                        + " \"n_layers\": 80, \"norm_eps\": 1e-05, \"vocab_size\": 32000}");
+        assertThat(LlamaConfig.load(directory))
+                .isEqualTo(new LlamaConfig(32000, 8192, 28672, 80, 64, 8, 1e-5, 10000, 4096, false));
+        Files.writeString(file, "{\"dim\": 16, \"n_heads\": 2, \"n_layers\": 1, \"vocab_size\": -1}");
+        assertThatThrownBy(() -> LlamaConfig.load(directory)).hasMessageContaining("no weights at");
+        saveChanged(tensors -> {});
+        Files.delete(directory.resolve("config.json"));
+        assertThatThrownBy(() -> LlamaConfig.load(directory)).hasMessageContaining("no tensor tok_embeddings.weight");
+        Files.writeString(directory.resolve("consolidated.01.safetensors"), "");
+        assertThatThrownBy(() -> LlamaConfig.load(directory)).hasMessageContaining("merge them into one");
+    }
+
+    @Test
+    void headsThatDoNotFitAreRefused() {
+        assertThatThrownBy(() -> LlamaConfig.of(40, 16, 24, 2, 3, 12)).hasMessageContaining("hidden_size 16 over 3");
+        assertThatThrownBy(() -> new LlamaConfig(40, 16, 24, 2, 4, 3, 1e-5, 500, 12, false))
+                .hasMessageContaining("4 is not a multiple of its 3 num_key_value_heads");
+        assertThatThrownBy(() -> LlamaConfig.of(40, 16, 24, 2, 0, 12)).hasMessageContaining("heads 0");
+        // Fewer key/value heads than the weights have.
+        saveChanged(tensors -> {});
+        new LlamaConfig(40, 16, 24, 2, 2, 1, 1e-5, 10000, 12, false).save(directory);
+        assertThatThrownBy(() -> Llama.load(directory, Device.cpu(), null).close())
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("self_attn.k_proj.weight has shape [16, 16], expected [8, 16]")
+                .hasMessageContaining("config and weights must come from the same model");
+    }
+
+    @Test
+    void aMissingShardIsNamed() throws IOException {
+        saveChanged(tensors -> {});
+        Files.move(directory.resolve("model.safetensors"), directory.resolve("model-00001-of-00002.safetensors"));
+        Files.writeString(
+                directory.resolve("model.safetensors.index.json"),
+                "{\"weight_map\": {\"model.norm.weight\": \"model-00001-of-00002.safetensors\","
+                        + " \"lm_head.weight\": \"model-00002-of-00002.safetensors\"}}");
+        assertThatThrownBy(() -> Llama.load(directory, Device.cpu(), null).close())
+                .hasMessageContaining("model-00002-of-00002.safetensors is missing")
+                .hasMessageContaining("lm_head.weight");
+    }
+
     /** The same sentence alone, with padding on the right, on the left and on both sides. */
     @Test
     void paddingDoesNotMatter(RandomSource random) {
@@ -160,6 +211,13 @@ class LlamaTest {
         assertThatThrownBy(() -> Llama.load(directory, Device.cpu(), null).close())
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("unknown tensors: model.layers.0.self_attn.q_proj.bias");
+        try (Warnings warnings = new Warnings(Parameters.class)) {
+            Llama.load(directory, Device.cpu(), null, UnknownTensors.LEAVE_OUT).close();
+            assertThat(warnings.messages())
+                    .singleElement()
+                    .asString()
+                    .contains("1 tensors that the model leaves out: model.layers.0.self_attn.q_proj.bias");
+        }
         saveChanged(tensors -> tensors.put("model.norm.weight", LibTorch.of(new float[8], 8)));
         assertThatThrownBy(() -> Llama.load(directory, Device.cpu(), null).close())
                 .isInstanceOf(IllegalArgumentException.class)

@@ -2,16 +2,21 @@ package org.lexvla.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.lexvla.lexical.Device;
@@ -83,6 +88,79 @@ class LoraTest {
     }
 
     @Test
+    void mergedItIsTheSameAndUnmergedTheSameToTheBit(RandomSource random) {
+        try (PointerScope scope = new PointerScope();
+                Llama model = Llama.random(BASE, random.nextLong(), Device.cpu());
+                Lora lora = Lora.create(
+                        new LoraConfig(3, 5, 0, List.of("q_proj", "down_proj")), BASE, random.nextLong(), Device.cpu())) {
+            assertThatThrownBy(model::merge)
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("no LoRA is attached");
+            disturb(lora);
+            Map<String, float[]> before = new LinkedHashMap<>();
+            model.parameters().forEach((name, tensor) -> before.put(name, Numbers.floats(tensor)));
+            Tensor ids = ids(random);
+            model.attach(lora);
+            Tensor beside = model.forward(ids, null);
+            model.merge();
+            assertThat(model.merged()).isTrue();
+            Tensor merged = model.forward(ids, null);
+            Numbers.assertClose("hidden states", merged, beside, 1e-4);
+            assertThat(merged.requires_grad()).isFalse();
+            model.parameters().forEach((name, tensor) -> {
+                boolean target = name.contains("q_proj") || name.contains("down_proj");
+                assertThat(Arrays.equals(Numbers.floats(tensor), before.get(name)))
+                        .as("%s is unchanged", name)
+                        .isEqualTo(!target);
+            });
+            // Written now, it is a plain model.
+            model.save(directory);
+            try (Llama plain = Llama.load(directory, Device.cpu(), null)) {
+                assertThat(Numbers.floats(plain.forward(ids, null))).isEqualTo(Numbers.floats(merged));
+            }
+            for (ThrowingCallable use : List.<ThrowingCallable>of(
+                    model::merge, () -> model.attach(null), () -> model.setTrainable(true))) {
+                assertThatThrownBy(use)
+                        .isInstanceOf(IllegalStateException.class)
+                        .hasMessageContaining("unmerge it");
+            }
+            model.unmerge();
+            model.parameters()
+                    .forEach((name, tensor) ->
+                            assertThat(Numbers.floats(tensor)).as(name).isEqualTo(before.get(name)));
+            assertThat(Numbers.floats(model.forward(ids, null))).isEqualTo(Numbers.floats(beside));
+            model.merge();
+        }
+    }
+
+    /** W + (α/r) B A is computed in float32 and rounded once: at most half a unit of bfloat16 away. */
+    @Test
+    void mergingIntoBfloat16RoundsOnce(RandomSource random) {
+        try (PointerScope scope = new PointerScope();
+                Llama exact = Llama.random(BASE, random.nextLong(), Device.cpu());
+                Lora lora = Lora.create(LoraConfig.standard(), BASE, random.nextLong(), Device.cpu())) {
+            disturb(lora);
+            exact.save(directory);
+            try (Llama half = Llama.load(directory, Device.cpu(), ScalarType.BFloat16)) {
+                Map<String, Tensor> rounded = Map.copyOf(half.parameters());
+                half.attach(lora);
+                half.merge();
+                String name = "model.layers.1.self_attn.v_proj.weight";
+                String update = "base_model.model.model.layers.1.self_attn.v_proj.lora_";
+                Tensor a = lora.parameters().get(update + "A.weight").detach();
+                Tensor b = lora.parameters().get(update + "B.weight").detach();
+                float[] sum = Numbers.floats(rounded.get(name).to(ScalarType.Float)
+                        .add(b.matmul(a), new org.bytedeco.pytorch.Scalar(2)));
+                float[] merged = Numbers.floats(half.parameters().get(name));
+                assertThat(half.parameters().get(name).scalar_type().intern()).isEqualTo(ScalarType.BFloat16);
+                for (int i = 0; i < sum.length; i++) {
+                    assertThat((double) merged[i]).isCloseTo(sum[i], within(Math.abs(sum[i]) / 256 + 1e-6));
+                }
+            }
+        }
+    }
+
+    @Test
     void onlyTheUpdatesHaveGradients(RandomSource random) {
         try (PointerScope scope = new PointerScope();
                 Llama model = Llama.random(BASE, 1, Device.cpu());
@@ -139,9 +217,14 @@ class LoraTest {
 
     /** What PEFT wrote and we write again has the same tensors and, where we know the key, the same configuration. */
     @Test
-    void writesTheNamesOfPeft() throws IOException {
-        Path golden = Golden.directory().resolve("llama/tiny-mha-lora");
-        LlamaConfig base = LlamaConfig.load(Golden.directory().resolve("llama/tiny-mha"));
+    void writesTheNamesOfPeft() {
+        for (String name : List.of("tiny-mha", "tiny-gqa")) {
+            writesTheNamesOfPeft(Golden.directory().resolve("llama/" + name + "-lora"), name);
+        }
+    }
+
+    private void writesTheNamesOfPeft(Path golden, String model) {
+        LlamaConfig base = LlamaConfig.load(Golden.directory().resolve("llama/" + model));
         try (Lora lora = Lora.load(golden, base, Device.cpu())) {
             lora.save(directory);
         }

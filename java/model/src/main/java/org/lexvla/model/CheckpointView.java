@@ -62,9 +62,11 @@ final class CheckpointView {
                 return whole;
             }
             if (whole.length == 0 || whole[0] % of != 0) {
-                throw new IllegalArgumentException("tensor " + in + " of " + file + " has shape " + Arrays.toString(whole)
-                        + ", expected " + of + " matrices of as many rows, stacked: config and weights must come from the same"
-                        + " model");
+                throw new IllegalArgumentException(
+                        "tensor " + in + " of " + file + " has shape " + Arrays.toString(whole)
+                                + ", expected " + of
+                                + " matrices of as many rows, stacked: config and weights must come from the same"
+                                + " model");
             }
             long[] shape = whole.clone();
             shape[0] /= of;

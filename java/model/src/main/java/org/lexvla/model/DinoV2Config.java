@@ -3,6 +3,7 @@ package org.lexvla.model;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -49,7 +50,20 @@ public record DinoV2Config(
         /** Plain output size, not antialiased: transformers from 4.45 on. */
         SIZE,
         /** Plain output size, antialiased: the models with registers. */
-        ANTIALIAS
+        ANTIALIAS;
+
+        /** The name in a configuration: offset, size, antialias. */
+        String key() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+
+        static Interpolation named(String key) {
+            return Arrays.stream(values())
+                    .filter(value -> value.key().equals(key))
+                    .findFirst()
+                    .orElseThrow(() -> new IllegalArgumentException(
+                            "position_interpolation '" + key + "' is not one of offset, size, antialias"));
+        }
     }
 
     /** Our own key in config.json; other readers pass over it. */
@@ -168,8 +182,7 @@ public record DinoV2Config(
         Interpolation interpolation = withRegisters ? Interpolation.ANTIALIAS : Interpolation.OFFSET;
         if (json.has(INTERPOLATION)) {
             try {
-                interpolation =
-                        Interpolation.valueOf(json.text(INTERPOLATION, "").toUpperCase(Locale.ROOT));
+                interpolation = Interpolation.named(json.text(INTERPOLATION, ""));
             } catch (IllegalArgumentException e) {
                 throw json.wrong(INTERPOLATION, "offset, size or antialias");
             }
@@ -211,7 +224,7 @@ public record DinoV2Config(
             json.put("num_register_tokens", registers);
         }
         if (interpolation != (withRegisters ? Interpolation.ANTIALIAS : Interpolation.OFFSET)) {
-            json.put(INTERPOLATION, interpolation.name().toLowerCase(Locale.ROOT));
+            json.put(INTERPOLATION, interpolation.key());
         }
         json.put("torch_dtype", "float32");
         ConfigJson.write(directory.resolve("config.json"), json);

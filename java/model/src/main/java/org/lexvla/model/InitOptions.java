@@ -24,6 +24,7 @@ public final class InitOptions {
     private LoraConfig lora = LoraConfig.standard();
     private Sparsification sparsification;
     private ImageTransform transform;
+    private BackboneOptions backbones = BackboneOptions.standard();
 
     private InitOptions() {}
 
@@ -40,6 +41,7 @@ public final class InitOptions {
         this.lora = other.lora;
         this.sparsification = other.sparsification;
         this.transform = other.transform;
+        this.backbones = other.backbones;
     }
 
     /** SPEC's defaults on the CPU, seed 0. */
@@ -127,6 +129,13 @@ public final class InitOptions {
         return copy;
     }
 
+    /** How the backbones are read, now and whenever the model is loaded. */
+    public InitOptions withBackbones(BackboneOptions backbones) {
+        InitOptions copy = new InitOptions(this);
+        copy.backbones = Objects.requireNonNull(backbones);
+        return copy;
+    }
+
     long seed() {
         return seed;
     }
@@ -174,5 +183,9 @@ public final class InitOptions {
 
     ImageTransform transform() {
         return transform;
+    }
+
+    BackboneOptions backbones() {
+        return backbones;
     }
 }

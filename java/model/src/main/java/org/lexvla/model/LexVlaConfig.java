@@ -22,15 +22,24 @@ import org.lexvla.lexical.Sparsification;
  * @param poolCls        whether the CLS token takes part in the maximum
  * @param adapter        shape of the adapter
  * @param sparsification what {@code encode…} keeps unless told otherwise
+ * @param backbones      how the backbones are read
  */
 public record LexVlaConfig(
-        Path vision, Path text, Prompt prompt, boolean poolCls, AdapterConfig adapter, Sparsification sparsification) {
+        Path vision,
+        Path text,
+        Prompt prompt,
+        boolean poolCls,
+        AdapterConfig adapter,
+        Sparsification sparsification,
+        BackboneOptions backbones) {
     /** Its name in a model directory. A directory with this file is a complete model. */
     public static final String FILE = "config.json";
 
     private static final String FORMAT = "lexvla";
     private static final int VERSION = 1;
     private static final int MAX_STEPS_UP = 2;
+    private static final String INTERPOLATION = "position_interpolation";
+    private static final String UNKNOWN_TENSORS = "leave_out_unknown_tensors";
 
     /** The same model with its backbones elsewhere. */
     public LexVlaConfig withBackbones(Path visionDirectory, Path textDirectory) {
@@ -40,7 +49,8 @@ public record LexVlaConfig(
                 prompt,
                 poolCls,
                 adapter,
-                sparsification);
+                sparsification,
+                backbones);
     }
 
     /**
@@ -80,7 +90,8 @@ public record LexVlaConfig(
                             need(a, "heads").asInt(),
                             need(a, "mlp_hidden").asInt(),
                             need(a, "out_width").asInt()),
-                    sparsification(need(json, "sparsification")));
+                    sparsification(need(json, "sparsification")),
+                    backbones(json));
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(file + ": " + e.getMessage(), e);
         }
@@ -101,6 +112,14 @@ public record LexVlaConfig(
             throw new IllegalArgumentException("has no " + key);
         }
         return value;
+    }
+
+    /** Both are written only where they are not the standard. */
+    private static BackboneOptions backbones(JsonNode json) {
+        String interpolation = json.path(INTERPOLATION).asText("");
+        return new BackboneOptions(
+                interpolation.isEmpty() ? null : DinoV2Config.Interpolation.named(interpolation),
+                json.path(UNKNOWN_TENSORS).asBoolean(false) ? UnknownTensors.LEAVE_OUT : UnknownTensors.REFUSE);
     }
 
     private static Sparsification sparsification(JsonNode node) {
@@ -148,6 +167,12 @@ public record LexVlaConfig(
             sparse.put("kind", "dense");
         }
         sparse.put("renormalize", sparsification.renormalize());
+        if (backbones.interpolation() != null) {
+            json.put(INTERPOLATION, backbones.interpolation().key());
+        }
+        if (backbones.unknown() == UnknownTensors.LEAVE_OUT) {
+            json.put(UNKNOWN_TENSORS, true);
+        }
         mapper.writerWithDefaultPrettyPrinter().writeValue(in.resolve(FILE).toFile(), json);
     }
 

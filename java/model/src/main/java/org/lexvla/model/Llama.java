@@ -303,8 +303,7 @@ public final class Llama implements AutoCloseable {
         int tokens = Math.toIntExact(ids.size(1));
         requireWithinContext(length + tokens);
         // A token sees the beginning, and of the others those up to itself.
-        Tensor visible = torch.ones(
-                        new long[] {tokens, length + tokens}, LibTorch.options(ScalarType.Bool, device()))
+        Tensor visible = torch.ones(new long[] {tokens, length + tokens}, LibTorch.options(ScalarType.Bool, device()))
                 .tril(length);
         Pass pass = new Pass(
                 batch,
@@ -490,8 +489,8 @@ public final class Llama implements AutoCloseable {
         }
 
         void attach(Lora updates) {
-            projections.forEach((projection, matrix) ->
-                    matrix.attach(updates == null ? null : updates.update(layer, projection)));
+            projections.forEach(
+                    (projection, matrix) -> matrix.attach(updates == null ? null : updates.update(layer, projection)));
         }
 
         void merge() {
@@ -512,10 +511,8 @@ public final class Llama implements AutoCloseable {
                 recall.made.add(key, value);
             }
             if (recall.before != null) {
-                key = torch.cat(
-                        new TensorVector(recall.before.keys(layer, pass.batch, recall.length), key), 1);
-                value = torch.cat(
-                        new TensorVector(recall.before.values(layer, pass.batch, recall.length), value), 1);
+                key = torch.cat(new TensorVector(recall.before.keys(layer, pass.batch, recall.length), key), 1);
+                value = torch.cat(new TensorVector(recall.before.values(layer, pass.batch, recall.length), value), 1);
             }
             Tensor mixed = torch.scaled_dot_product_attention(
                     query.transpose(1, 2),

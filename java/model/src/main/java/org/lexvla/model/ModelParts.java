@@ -67,7 +67,7 @@ final class ModelParts implements AutoCloseable {
         ModelDirectory.requireComplete(directory);
         vocabulary = Vocabulary.load(directory.resolve(ModelDirectory.VOCABULARY));
         transform = ImageTransform.load(directory);
-        backbones(config.vision(), config.text(), type);
+        backbones(config.vision(), config.text(), config.backbones(), type);
         AdapterConfig shape = config.adapter();
         if (shape.width() != vision.config().hiddenSize()
                 || shape.outWidth() != text.config().hiddenSize()) {
@@ -101,7 +101,7 @@ final class ModelParts implements AutoCloseable {
     }
 
     private void make(Path visionDirectory, Path textDirectory, InitOptions options) throws IOException {
-        backbones(visionDirectory, textDirectory, options.type());
+        backbones(visionDirectory, textDirectory, options.backbones(), options.type());
         vocabulary = Vocabulary.select(tokenizer.tokens(), options.rule(), options.tokenCounts());
         ModelDirectory.requireTokens(vocabulary, tokenizer, text.config().vocabularySize(), textDirectory);
         transform = options.transform() == null ? transform(visionDirectory, vision.config()) : options.transform();
@@ -118,17 +118,25 @@ final class ModelParts implements AutoCloseable {
                         options.prompt(),
                         options.poolCls(),
                         shape,
-                        options.sparsification(vocabulary.size()))
+                        options.sparsification(vocabulary.size()),
+                        options.backbones())
                 .withBackbones(visionDirectory, textDirectory);
         text.attach(lora);
     }
 
-    private void backbones(Path visionDirectory, Path textDirectory, ScalarType type) throws IOException {
+    private void backbones(Path visionDirectory, Path textDirectory, BackboneOptions options, ScalarType type)
+            throws IOException {
         ModelDirectory.requireBackbone("vision", visionDirectory);
         ModelDirectory.requireBackbone("text", textDirectory);
         tokenizer = Tokenizer.load(textDirectory);
-        vision = DinoV2.load(visionDirectory, device, type);
-        text = Llama.load(textDirectory, device, type);
+        DinoV2Config shape = DinoV2Config.load(visionDirectory);
+        vision = DinoV2.load(
+                visionDirectory,
+                options.interpolation() == null ? shape : shape.with(options.interpolation()),
+                device,
+                type,
+                options.unknown());
+        text = Llama.load(textDirectory, device, type, options.unknown());
     }
 
     /** SPEC §4's transform in the words of the encoder's own files. */

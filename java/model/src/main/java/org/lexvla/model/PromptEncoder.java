@@ -76,9 +76,8 @@ final class PromptEncoder implements AutoCloseable {
         List<int[]> rest = new ArrayList<>();
         prompts.forEach(prompt -> rest.add(Arrays.copyOfRange(prompt, shared, prompt.length)));
         TextBatch batch = TextBatch.of(rest, model.device());
-        Tensor hidden = shared == 0
-                ? model.forward(batch.ids(), batch.mask())
-                : model.forward(batch.ids(), before, shared);
+        Tensor hidden =
+                shared == 0 ? model.forward(batch.ids(), batch.mask()) : model.forward(batch.ids(), before, shared);
         return batch.last(hidden);
     }
 

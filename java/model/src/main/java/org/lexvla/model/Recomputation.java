@@ -118,8 +118,9 @@ final class Recomputation implements AutoCloseable {
         @SuppressWarnings("try")
         public void call(TensorBase gradient) {
             if (inputs.isEmpty()) {
-                throw new IllegalStateException("a checkpointed pass was gone through backwards a second time: its inputs are"
-                        + " freed; turn checkpointing off to keep the graph");
+                throw new IllegalStateException(
+                        "a checkpointed pass was gone through backwards a second time: its inputs are"
+                                + " freed; turn checkpointing off to keep the graph");
             }
             try (PointerScope scope = new PointerScope();
                     AutoGradMode graph = new AutoGradMode(true)) {

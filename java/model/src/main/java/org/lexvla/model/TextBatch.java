@@ -45,8 +45,9 @@ public record TextBatch(Tensor ids, Tensor mask) {
     }
 
     static Tensor last(Tensor hidden, Tensor mask) {
-        long[] positions =
-                IntStream.range(0, Math.toIntExact(hidden.size(1))).asLongStream().toArray();
+        long[] positions = IntStream.range(0, Math.toIntExact(hidden.size(1)))
+                .asLongStream()
+                .toArray();
         Tensor numbers = LibTorch.of(positions, 1, positions.length).to(hidden.device(), ScalarType.Long);
         Tensor last = mask.to(ScalarType.Bool).to(ScalarType.Long).mul(numbers).amax(new long[] {1}, false);
         return hidden.gather(1, last.view(-1, 1, 1).expand(hidden.size(0), 1, hidden.size(2)));

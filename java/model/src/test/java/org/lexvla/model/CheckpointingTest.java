@@ -168,7 +168,10 @@ class CheckpointingTest {
             }
             loss.backward();
             loss.close();
-            assertThat(model.parameters().get("model.layers.0.mlp.up_proj.weight").grad().defined())
+            assertThat(model.parameters()
+                            .get("model.layers.0.mlp.up_proj.weight")
+                            .grad()
+                            .defined())
                     .isTrue();
         }
     }
@@ -190,7 +193,9 @@ class CheckpointingTest {
                 step(model, ids, i % 2 == 1);
             }
             step(model, ids, true);
-            assertThat(Pointer.totalCount() - pointers).as("pointers left behind").isLessThanOrEqualTo(0);
+            assertThat(Pointer.totalCount() - pointers)
+                    .as("pointers left behind")
+                    .isLessThanOrEqualTo(0);
         }
     }
 
@@ -216,8 +221,7 @@ class CheckpointingTest {
         long input = (long) batch * tokens * width * Float.BYTES;
         assertThat(input).isGreaterThan(32 << 20);
         try (PointerScope scope = new PointerScope();
-                Llama model =
-                        Llama.random(LlamaConfig.of(40, width, width, blocks, 2, tokens), 1, Device.cpu())) {
+                Llama model = Llama.random(LlamaConfig.of(40, width, width, blocks, 2, tokens), 1, Device.cpu())) {
             model.setTrainable(true);
             Tensor ids = LibTorch.of(new long[batch * tokens], batch, tokens);
             heldByAPass(model, ids);

@@ -13,7 +13,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -206,7 +208,17 @@ class LexVlaTest {
                 .withLora(new LoraConfig(2, 4, 0, List.of("q_proj")))
                 .withSparsification(new Sparsification.TopK(7, true))
                 .withTransform(new ImageTransform(60, 28, new float[3], new float[] {1, 1, 1}))
-                .withVocabulary(new Vocabulary.Rule(true, true, 0), null);
+                .withVocabulary(new Vocabulary.Rule(true, true, 0), null)
+                .withBackbones(new BackboneOptions(DinoV2Config.Interpolation.ANTIALIAS, UnknownTensors.LEAVE_OUT));
+        Map<String, Tensor> tensors = new LinkedHashMap<>();
+        try (Safetensors weights = Safetensors.open(text)) {
+            weights.names().forEach(name -> tensors.put(name, weights.tensor(name, Device.cpu())));
+        }
+        tensors.put("score.weight", LibTorch.of(new float[1], 1));
+        Safetensors.write(text.resolve("model.safetensors"), tensors, Map.of());
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> LexVla.init(vision, text, InitOptions.standard()))
+                .withMessageContaining("score.weight");
         try (LexVla model = LexVla.init(vision, text, options)) {
             model.save(saved);
         }
@@ -214,6 +226,7 @@ class LexVlaTest {
             assertThat(model.config().adapter())
                     .isEqualTo(new AdapterConfig(TinyModel.WIDTH, 4, 20, TinyModel.TEXT_WIDTH));
             assertThat(model.prompt()).isEqualTo(new Prompt("[TEXT]:", 5));
+            assertThat(model.vision().config().interpolation()).isEqualTo(DinoV2Config.Interpolation.ANTIALIAS);
             assertThat(model.lora().parameters()).hasSize(4);
             assertThat(model.vocabulary().lexicalIds("7")).isNotEmpty();
             assertThat(LibTorch.shape(model.imageTokens(model.pixels(pictures(2)))))
@@ -265,6 +278,27 @@ class LexVlaTest {
             }
             float[] left = floats(model.textTokens(LibTorch.of(ids, 4, width), LibTorch.of(mask, 4, width)));
             assertThat(left).containsExactly(right, within(2e-4f));
+        }
+    }
+
+    /** The beginning of the prompts is computed once; a pass over whole prompts says the same. */
+    @Test
+    void textsAreEncodedAsByAWholePass() throws IOException {
+        try (LexVla model = init()) {
+            for (int round = 0; round < 2; round++) {
+                TextBatch prompts = model.prompts(CAPTIONS);
+                Tensor whole = model.textTokens(prompts.ids(), prompts.mask());
+                float[] expected;
+                try (LexicalHead.Forward head = LexicalHead.forward(whole, model.textCodebook(), null)) {
+                    expected = floats(head.activations());
+                }
+                assertThat(floats(model.textActivations(CAPTIONS))).containsExactly(expected, within(2e-6f));
+                // As after a step of training.
+                model.lora()
+                        .parameters()
+                        .values()
+                        .forEach(tensor -> tensor.detach().add_(LibTorch.of(new float[] {0.05f})));
+            }
         }
     }
 

@@ -24,6 +24,7 @@ import org.lexvla.lexical.Device;
 import org.lexvla.testing.Golden;
 
 /** Every {@code golden/llama} model, with and without LoRA, as transformers and PEFT compute them. */
+@SuppressWarnings("try")
 class LlamaGoldenTest {
     @TempDir
     Path temporary;
@@ -155,7 +156,6 @@ class LlamaGoldenTest {
 
     @ParameterizedTest
     @MethodSource("models")
-    @SuppressWarnings("try")
     void hiddenStatesAndLogitsAgree(Path directory) throws IOException {
         try (PointerScope scope = new PointerScope();
                 Llama model = Llama.load(withWeights(directory), Device.cpu(), null);
@@ -167,7 +167,6 @@ class LlamaGoldenTest {
     /** The same weights as Meta gives them out: by its names, with interleaved rotary positions. */
     @ParameterizedTest
     @MethodSource("models")
-    @SuppressWarnings("try")
     void metaCheckpointsAgree(Path directory) throws IOException {
         LlamaConfig config = LlamaConfig.load(directory);
         Path source = withWeights(directory);
@@ -194,7 +193,6 @@ class LlamaGoldenTest {
             "mlp.down_proj", "feed_forward.w2",
             "mlp.up_proj", "feed_forward.w3");
 
-    @SuppressWarnings("try")
     private static void writeMeta(Path source, LlamaConfig config, Path directory) throws IOException {
         Map<String, Tensor> tensors = new LinkedHashMap<>();
         try (PointerScope scope = new PointerScope();
@@ -252,7 +250,6 @@ class LlamaGoldenTest {
 
     @ParameterizedTest
     @MethodSource("adapters")
-    @SuppressWarnings("try")
     void hiddenStatesAndLogitsWithLoraAgree(Path directory) {
         try (PointerScope scope = new PointerScope();
                 Llama model = Llama.load(baseOf(directory), Device.cpu(), null);
@@ -283,7 +280,6 @@ class LlamaGoldenTest {
         gradientsAgree(directory, true);
     }
 
-    @SuppressWarnings("try")
     private static void gradientsAgree(Path directory, boolean checkpointing) {
         try (PointerScope scope = new PointerScope();
                 Llama model = Llama.load(baseOf(directory), Device.cpu(), null);

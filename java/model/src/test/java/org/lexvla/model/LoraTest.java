@@ -92,7 +92,10 @@ class LoraTest {
         try (PointerScope scope = new PointerScope();
                 Llama model = Llama.random(BASE, random.nextLong(), Device.cpu());
                 Lora lora = Lora.create(
-                        new LoraConfig(3, 5, 0, List.of("q_proj", "down_proj")), BASE, random.nextLong(), Device.cpu())) {
+                        new LoraConfig(3, 5, 0, List.of("q_proj", "down_proj")),
+                        BASE,
+                        random.nextLong(),
+                        Device.cpu())) {
             assertThatThrownBy(model::merge)
                     .isInstanceOf(IllegalStateException.class)
                     .hasMessageContaining("no LoRA is attached");
@@ -118,8 +121,8 @@ class LoraTest {
             try (Llama plain = Llama.load(directory, Device.cpu(), null)) {
                 assertThat(Numbers.floats(plain.forward(ids, null))).isEqualTo(Numbers.floats(merged));
             }
-            for (ThrowingCallable use : List.<ThrowingCallable>of(
-                    model::merge, () -> model.attach(null), () -> model.setTrainable(true))) {
+            for (ThrowingCallable use :
+                    List.<ThrowingCallable>of(model::merge, () -> model.attach(null), () -> model.setTrainable(true))) {
                 assertThatThrownBy(use)
                         .isInstanceOf(IllegalStateException.class)
                         .hasMessageContaining("unmerge it");
@@ -149,8 +152,8 @@ class LoraTest {
                 String update = "base_model.model.model.layers.1.self_attn.v_proj.lora_";
                 Tensor a = lora.parameters().get(update + "A.weight").detach();
                 Tensor b = lora.parameters().get(update + "B.weight").detach();
-                float[] sum = Numbers.floats(rounded.get(name).to(ScalarType.Float)
-                        .add(b.matmul(a), new org.bytedeco.pytorch.Scalar(2)));
+                float[] sum = Numbers.floats(
+                        rounded.get(name).to(ScalarType.Float).add(b.matmul(a), new org.bytedeco.pytorch.Scalar(2)));
                 float[] merged = Numbers.floats(half.parameters().get(name));
                 assertThat(half.parameters().get(name).scalar_type().intern()).isEqualTo(ScalarType.BFloat16);
                 for (int i = 0; i < sum.length; i++) {

@@ -79,6 +79,7 @@ public final class FreshModel {
                     .withVocabulary(rule(config), counts(config, tokenizer, captions))
                     .withPrompt(prompt(config))
                     .withPoolCls(config.poolCls())
+                    .withBackbones(config.backbones().options())
                     .withAdapter(config.adapter().heads(), config.adapter().mlpHidden())
                     .withLora(new LoraConfig(lora.rank(), lora.alpha(), lora.dropout(), lora.targets()));
         }

@@ -1,5 +1,8 @@
 package org.lexvla.training;
 
+import java.util.Arrays;
+import java.util.Locale;
+
 /** Bounds of settings. */
 final class Range {
     private Range() {}
@@ -26,6 +29,17 @@ final class Range {
         if (value < of || value % of != 0) {
             throw wrong(key, value, "a positive multiple of " + of);
         }
+    }
+
+    /** The constant whose name, in lower case, is the value. */
+    static <E extends Enum<E>> E oneOf(String key, String value, Class<E> type) {
+        for (E constant : type.getEnumConstants()) {
+            if (constant.name().toLowerCase(Locale.ROOT).equals(value)) {
+                return constant;
+            }
+        }
+        throw new IllegalArgumentException("setting " + key + " is \"" + value + "\", must be one of "
+                + Arrays.toString(type.getEnumConstants()).toLowerCase(Locale.ROOT));
     }
 
     private static IllegalArgumentException wrong(String key, double value, String expected) {

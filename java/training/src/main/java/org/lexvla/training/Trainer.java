@@ -72,6 +72,10 @@ public final class Trainer {
     }
 
     private void run(Consumer<StepReport> listener) throws IOException {
+        if (model.text().merged()) {
+            throw new IllegalStateException(
+                    "LoRA is merged into the matrices of the language model, where it cannot be trained: unmerge it first");
+        }
         Files.createDirectories(out);
         Files.writeString(out.resolve("training.yaml"), config.yaml());
         torch.manual_seed(config.seed());
@@ -100,6 +104,8 @@ public final class Trainer {
         model.lora().setTraining(training);
         model.vision().setTrainable(training && !config.vision().frozen());
         model.text().setTrainable(training && !config.text().frozen());
+        model.vision().setCheckpointing(training && config.vision().checkpointing());
+        model.text().setCheckpointing(training && config.text().checkpointing());
     }
 
     private List<Optimization.Group> groups() {

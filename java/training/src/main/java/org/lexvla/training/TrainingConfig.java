@@ -4,13 +4,16 @@ import com.fasterxml.jackson.annotation.JsonIgnore;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import org.lexvla.model.BackboneOptions;
+import org.lexvla.model.DinoV2Config;
+import org.lexvla.model.UnknownTensors;
 
 /**
  * Every setting of a run; the defaults are those of the paper (SPEC §7). Written as YAML with the names of the components,
  * addressed on a command line by the same names with dots: {@code --set loss.lambda.image=1e-3}.
  *
- * <p>Settings under {@code fresh} and {@code prompt}, {@code captionTokens}, {@code poolCls}, {@code adapter}, {@code lora} and
- * {@code vocabulary} make a new model; a run that continues from a model takes these from it.
+ * <p>Settings under {@code fresh}, {@code backbones}, {@code adapter}, {@code lora} and {@code vocabulary}, and {@code prompt},
+ * {@code captionTokens} and {@code poolCls}, make a new model; a run that continues from a model takes these from it.
  *
  * @param steps         optimizer steps; 0: as many as {@code epochs} ask for
  * @param epochs        passes over the pairs when {@code steps} is 0
@@ -23,6 +26,7 @@ import java.util.List;
  * @param text          the language model
  * @param data          how pictures are read
  * @param checkpoint    what is written during the run
+ * @param backbones     how the backbones of a new model are read
  * @param prompt        what the language model is asked, with {@code [TEXT]} for the caption; empty: the paper's
  * @param captionTokens longer captions are cut to this
  * @param poolCls       whether CLS takes part in the pooling of a picture
@@ -43,6 +47,7 @@ public record TrainingConfig(
         Backbone text,
         Data data,
         Checkpoint checkpoint,
+        Backbones backbones,
         String prompt,
         int captionTokens,
         boolean poolCls,
@@ -116,9 +121,38 @@ public record TrainingConfig(
     /**
      * A backbone.
      *
-     * @param frozen whether its own weights stay as they are; LoRA is trained in any case
+     * @param frozen        whether its own weights stay as they are; LoRA is trained in any case
+     * @param checkpointing whether a step keeps only the input of each block and computes its inside again in the backward pass:
+     *                      the same gradients with less memory, for one more forward pass
      */
-    public record Backbone(boolean frozen) {}
+    public record Backbone(boolean frozen, boolean checkpointing) {}
+
+    /**
+     * How the backbones of a new model are read.
+     *
+     * @param interpolation  how the visual backbone's position embeddings are brought to another size of pictures: offset, size or
+     *                       antialias; checkpoint: as its own config.json says
+     * @param unknownTensors refuse: tensors that a backbone has no place for are an error; leave_out: they are listed in a warning
+     */
+    public record Backbones(String interpolation, String unknownTensors) {
+        /** The choice where it is not left to the checkpoint. */
+        private static final String CHECKPOINT = "checkpoint";
+
+        public Backbones {
+            if (!interpolation.equals(CHECKPOINT)) {
+                Range.oneOf("backbones.interpolation", interpolation, DinoV2Config.Interpolation.class);
+            }
+            Range.oneOf("backbones.unknownTensors", unknownTensors, UnknownTensors.class);
+        }
+
+        BackboneOptions options() {
+            return new BackboneOptions(
+                    interpolation.equals(CHECKPOINT)
+                            ? null
+                            : Range.oneOf("backbones.interpolation", interpolation, DinoV2Config.Interpolation.class),
+                    Range.oneOf("backbones.unknownTensors", unknownTensors, UnknownTensors.class));
+        }
+    }
 
     /**
      * Reading of pictures.
@@ -273,10 +307,11 @@ public record TrainingConfig(
                 1,
                 new Optimizer(5e-4, 2000, 0.9, 0.98, 1e-6, 0, 1, 1, 1, 1),
                 new Loss(Penalty.OVERUSE, new Lambda(5e-4, 1e-3, 2000)),
-                new Backbone(true),
-                new Backbone(true),
+                new Backbone(true, false),
+                new Backbone(true, false),
                 new Data(0.9, 2, 1, 0),
                 new Checkpoint(0),
+                new Backbones(Backbones.CHECKPOINT, "refuse"),
                 "",
                 77,
                 true,

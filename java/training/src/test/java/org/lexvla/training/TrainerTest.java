@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -70,6 +71,9 @@ class TrainerTest {
             float[] imageCodebook = floats(model.imageCodebook());
             Trainer.run(model, data, config, out, reports::add);
             frozen(model).forEach((name, values) -> assertThat(values).as(name).isEqualTo(frozen.get(name)));
+            // Nor do they take memory for gradients; and the optimizer has no state for what has none.
+            Stream.concat(model.vision().parameters().values().stream(), model.text().parameters().values().stream())
+                    .forEach(tensor -> assertThat(tensor.grad().defined()).isFalse());
             assertThat(floats(model.imageCodebook())).isNotEqualTo(imageCodebook);
             model.trained().forEach((name, tensor) -> {
                 // A of LoRA has no gradient while B is zero, but B is not zero for long.
@@ -125,6 +129,29 @@ class TrainerTest {
         List<Double> other = losses("steps=6", "seed=4", "lora.dropout=0.1");
         assertThat(same).isEqualTo(one);
         assertThat(other).isNotEqualTo(one);
+    }
+
+    @Test
+    void checkpointingGivesTheSameRun() throws IOException {
+        List<Double> plain = losses("steps=6", "lora.dropout=0.1", "vision.frozen=false");
+        List<Double> checkpointed = losses(
+                "steps=6",
+                "lora.dropout=0.1",
+                "vision.frozen=false",
+                "vision.checkpointing=true",
+                "text.checkpointing=true");
+        assertThat(checkpointed).isEqualTo(plain);
+    }
+
+    @Test
+    void mergedLoraIsNotTrained() throws IOException {
+        TrainingConfig config = ToyData.config("steps=1");
+        try (LexVla model = fresh(config)) {
+            model.text().merge();
+            assertThatThrownBy(() -> Trainer.run(model, data, config, out, report -> {}))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("unmerge");
+        }
     }
 
     private List<Double> losses(String... settings) throws IOException {

@@ -117,6 +117,8 @@ class TrainingConfigTest {
         "vision.frozen=maybe, vision.frozen, true or false",
         "loss.penalty=l1, loss.penalty, 'overuse, flops or none'",
         "lora.targets=q_proj, lora.targets, a list",
+        "backbones.interpolation=nearest, backbones.interpolation, 'one of [offset, size, antialias]'",
+        "backbones.unknownTensors=maybe, backbones.unknownTensors, 'one of [refuse, leave_out]'",
         "fresh.vision.image=100, fresh.vision.image, a positive multiple of 14",
         "optimizer=3, optimizer, is a group"
     })

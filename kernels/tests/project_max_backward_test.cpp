@@ -11,7 +11,7 @@ struct Shape {
 };
 
 const Shape kShapes[] = {{1, 1, 1, 1}, {2, 3, 5, 7}, {3, 70, 193, 517}, {5, 13, 300, 65}, {67, 1, 31, 19}, {2, 530, 17, 131},
-    {1, 7, 1031, 16}, {4, 6, 256, 64}, {3, 5, 71, 200}};
+    {1, 7, 1031, 16}, {4, 6, 256, 64}, {3, 5, 71, 200}, /* more rows of tokens than a cache holds a strip of */ {9, 700, 83, 40}};
 
 struct Problem {
   Shape shape;
@@ -141,6 +141,29 @@ TEST_CASE("project_max_backward: bitwise the same with 1, 2 and 3 threads") {
       const Result more = run(lexvla_project_max_backward, problem, threads);
       CHECK(one.tokens.same_bits(more.tokens));
       CHECK(one.codebook.same_bits(more.codebook));
+    }
+  }
+}
+
+TEST_CASE("project_max_backward: memory at whole cache lines gives the same bits") {
+  // Aligned gradients are written past the caches, others, such as all of the other tests here, are not.
+  Random random("backward aligned");
+  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+    for (const int64_t width : {int64_t{1024}, int64_t{352}, int64_t{80}}) {
+      const Shape s{5, 21, width, 130};
+      const Problem problem = random_problem(random, s, type);
+      const Result expected = run(lexvla_project_max_backward, problem, 1);
+      const int64_t room = s.words * s.width + 16;
+      std::vector<float> memory(room, kNaN);
+      const int64_t shift = (64 - static_cast<int64_t>(reinterpret_cast<uintptr_t>(memory.data()) % 64)) % 64 / 4;
+      float *const aligned = memory.data() + shift;
+      Output<float> tokens(s.images * s.count * s.width);
+      const lexvla_exec exec = cpu(2);
+      REQUIRE_OK(lexvla_project_max_backward(&exec, type, problem.grads.data(), problem.winners.data(), problem.tokens.data(),
+          problem.codebook.data(), s.images, s.count, s.width, s.words, tokens.data(), aligned, 0));
+      CHECK(tokens.same_bits(expected.tokens));
+      CHECK(std::memcmp(aligned, &expected.codebook[0], s.words * s.width * 4) == 0);
+      for (int64_t i = 0; i < room; ++i) CHECK((std::isnan(memory[i]) == (i < shift || i >= shift + s.words * s.width)));
     }
   }
 }

@@ -94,19 +94,23 @@ void csr(const lexvla_exec *exec, const char *name, const int32_t *offsets, cons
   }
 }
 
-void sparsify(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, int64_t capacity, const int32_t *offsets,
-    const int32_t *ids, const float *weights) {
+void sparsify(const lexvla_exec *exec, const char *name, const float *values, int64_t rows, int64_t words, int64_t capacity,
+    const int32_t *offsets, const int32_t *ids, const float *weights) {
   executor(exec);
   size("rows", rows);
   size("words", words, INT32_MAX);
   size("capacity", capacity);
-  array("values", values, {rows, words}, 4);
+  array(name, values, {rows, words}, 4);
   if (rows == INT64_MAX) fail(LEXVLA_INVALID_ARGUMENT, "rows is %" PRId64 ": offsets cannot be counted", rows);
   array("offsets", offsets, {rows + 1}, 4);
   if ((ids == nullptr) != (weights == nullptr) && capacity > 0) {
     fail(LEXVLA_INVALID_ARGUMENT, "%s is NULL but %s is not: pass both, or neither to count only", ids == nullptr ? "ids" : "weights",
         ids == nullptr ? "weights" : "ids");
   }
+}
+
+void not_nan(float threshold) {
+  if (threshold != threshold) fail(LEXVLA_INVALID_ARGUMENT, "threshold is NaN: pass a number, -inf keeps all but 0");
 }
 
 }  // namespace
@@ -186,13 +190,25 @@ void token_activations(const lexvla_exec *exec, int32_t type, const void *tokens
 
 void sparsify_threshold(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, float threshold, int64_t capacity,
     int32_t *offsets, int32_t *ids, float *weights) {
-  sparsify(exec, values, rows, words, capacity, offsets, ids, weights);
-  if (threshold != threshold) fail(LEXVLA_INVALID_ARGUMENT, "threshold is NaN: pass a number, -inf keeps all but 0");
+  sparsify(exec, "values", values, rows, words, capacity, offsets, ids, weights);
+  not_nan(threshold);
 }
 
 void sparsify_top_k(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, int64_t k, int64_t capacity,
     int32_t *offsets, int32_t *ids, float *weights) {
-  sparsify(exec, values, rows, words, capacity, offsets, ids, weights);
+  sparsify(exec, "values", values, rows, words, capacity, offsets, ids, weights);
+  size("k", k);
+}
+
+void activate_sparsify_threshold(const lexvla_exec *exec, const float *scores, int64_t rows, int64_t words, float threshold,
+    int64_t capacity, int32_t *offsets, int32_t *ids, float *weights) {
+  sparsify(exec, "scores", scores, rows, words, capacity, offsets, ids, weights);
+  not_nan(threshold);
+}
+
+void activate_sparsify_top_k(const lexvla_exec *exec, const float *scores, int64_t rows, int64_t words, int64_t k, int64_t capacity,
+    int32_t *offsets, int32_t *ids, float *weights) {
+  sparsify(exec, "scores", scores, rows, words, capacity, offsets, ids, weights);
   size("k", k);
 }
 

@@ -60,4 +60,18 @@ void sparsify_top_k(const lexvla_exec *, const float *values, int64_t rows, int6
   compress(values, rows, words, capacity, offsets, ids, weights, [&](int64_t b, int64_t v) { return kept[b * words + v] != 0; });
 }
 
+void activate_sparsify_threshold(const lexvla_exec *exec, const float *scores, int64_t rows, int64_t words, float threshold,
+    int64_t capacity, int32_t *offsets, int32_t *ids, float *weights) {
+  std::vector<float> activations(rows * words), norms(rows);
+  activate_normalize_forward(exec, scores, rows, words, activations.data(), norms.data());
+  sparsify_threshold(exec, activations.data(), rows, words, threshold, capacity, offsets, ids, weights);
+}
+
+void activate_sparsify_top_k(const lexvla_exec *exec, const float *scores, int64_t rows, int64_t words, int64_t k, int64_t capacity,
+    int32_t *offsets, int32_t *ids, float *weights) {
+  std::vector<float> activations(rows * words), norms(rows);
+  activate_normalize_forward(exec, scores, rows, words, activations.data(), norms.data());
+  sparsify_top_k(exec, activations.data(), rows, words, k, capacity, offsets, ids, weights);
+}
+
 }  // namespace lexvla::reference

@@ -102,6 +102,13 @@ TEST_CASE("arguments: sparsify") {
   refused(threshold(1, 3, v.offsets, v.ids, nullptr), LEXVLA_INVALID_ARGUMENT, "weights is NULL but ids is not");
   refused(threshold(1, 3, v.offsets, nullptr, v.out), LEXVLA_INVALID_ARGUMENT, "ids is NULL but weights is not");
   refused(lexvla_sparsify_top_k(&v.exec, v.x, 2, 3, -1, 0, v.offsets, nullptr, nullptr), LEXVLA_INVALID_ARGUMENT, "k is -1");
+  refused(lexvla_activate_sparsify_threshold(&v.exec, v.x, 2, 3, kNaN, 0, v.offsets, nullptr, nullptr), LEXVLA_INVALID_ARGUMENT,
+      "activate_sparsify_threshold: threshold is NaN");
+  refused(lexvla_activate_sparsify_threshold(&v.exec, nullptr, 2, 3, 1, 0, v.offsets, nullptr, nullptr), LEXVLA_INVALID_ARGUMENT,
+      "scores is NULL, but has 6 elements");
+  refused(lexvla_activate_sparsify_top_k(&v.exec, v.x, 2, 3, -1, 0, v.offsets, nullptr, nullptr), LEXVLA_INVALID_ARGUMENT, "k is -1");
+  refused(lexvla_activate_sparsify_top_k(&v.exec, v.x, 2, 3, 1, 3, v.offsets, v.ids, nullptr), LEXVLA_INVALID_ARGUMENT,
+      "weights is NULL but ids is not");
 }
 
 TEST_CASE("arguments: CSR that is none") {

@@ -198,8 +198,8 @@ LEXVLA_API int32_t lexvla_token_activations(const lexvla_exec *exec, int32_t typ
  * @param threshold not NaN
  * @param capacity  entries that ids and weights can hold; less than needed is LEXVLA_CAPACITY with offsets written
  * @param offsets   out, [rows + 1]; more than 2^31 - 1 entries is LEXVLA_CAPACITY, without offsets
- * @param ids       out, [capacity], or NULL
- * @param weights   out, [capacity], NULL iff ids is
+ * @param ids       out, [capacity], or NULL; undefined from offsets[rows] on
+ * @param weights   out, [capacity], NULL iff ids is; undefined from offsets[rows] on
  */
 LEXVLA_API int32_t lexvla_sparsify_threshold(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, float threshold,
     int64_t capacity, int32_t *offsets, int32_t *ids, float *weights);
@@ -213,6 +213,32 @@ LEXVLA_API int32_t lexvla_sparsify_threshold(const lexvla_exec *exec, const floa
  * @param capacity entries that ids and weights can hold, as in lexvla_sparsify_threshold; rows * min(k, words) always suffices
  */
 LEXVLA_API int32_t lexvla_sparsify_top_k(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, int64_t k,
+    int64_t capacity, int32_t *offsets, int32_t *ids, float *weights);
+
+/**
+ * activate_normalize_forward and sparsify_threshold in one, without the dense activations in memory: of each row of scores the
+ * activations that reach the threshold, which applies to the normalised value. The weights have the bits of the activations
+ * that the two give one after the other, on the same instruction set.
+ *
+ * With a capacity of rows * words each row is read once; with less it is read and activated twice, to count and to write.
+ *
+ * @param scores    [rows, words], as project_max_forward writes them
+ * @param threshold not NaN; 0 or less keeps all that is not 0
+ * @param capacity  entries that ids and weights can hold, as in lexvla_sparsify_threshold
+ * @param offsets   out, [rows + 1], as ids and weights as in lexvla_sparsify_threshold
+ */
+LEXVLA_API int32_t lexvla_activate_sparsify_threshold(const lexvla_exec *exec, const float *scores, int64_t rows, int64_t words,
+    float threshold, int64_t capacity, int32_t *offsets, int32_t *ids, float *weights);
+
+/**
+ * activate_normalize_forward and sparsify_top_k in one, as lexvla_activate_sparsify_threshold is of its two. The k are chosen by
+ * activation: scores that differ may have equal ones, of which the lowest ids are kept. Each row is read once with a capacity of
+ * rows * min(k, words).
+ *
+ * @param scores [rows, words], as project_max_forward writes them
+ * @param k      0 or more, as in lexvla_sparsify_top_k
+ */
+LEXVLA_API int32_t lexvla_activate_sparsify_top_k(const lexvla_exec *exec, const float *scores, int64_t rows, int64_t words, int64_t k,
     int64_t capacity, int32_t *offsets, int32_t *ids, float *weights);
 
 /**

@@ -42,6 +42,14 @@ LEXVLA_API int32_t lexvla_reference_sparsify_threshold(const lexvla_exec *exec, 
 LEXVLA_API int32_t lexvla_reference_sparsify_top_k(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, int64_t k,
     int64_t capacity, int32_t *offsets, int32_t *ids, float *weights);
 
+/** lexvla_activate_sparsify_threshold: the reference of its two parts, one after the other. */
+LEXVLA_API int32_t lexvla_reference_activate_sparsify_threshold(const lexvla_exec *exec, const float *scores, int64_t rows,
+    int64_t words, float threshold, int64_t capacity, int32_t *offsets, int32_t *ids, float *weights);
+
+/** lexvla_activate_sparsify_top_k: the reference of its two parts, one after the other. */
+LEXVLA_API int32_t lexvla_reference_activate_sparsify_top_k(const lexvla_exec *exec, const float *scores, int64_t rows,
+    int64_t words, int64_t k, int64_t capacity, int32_t *offsets, int32_t *ids, float *weights);
+
 /** lexvla_csr_dot in double, rounded once. */
 LEXVLA_API int32_t lexvla_reference_csr_dot(const lexvla_exec *exec, const int32_t *a_offsets, const int32_t *a_ids,
     const float *a_weights, int64_t a_rows, const int32_t *b_offsets, const int32_t *b_ids, const float *b_weights, int64_t b_rows,

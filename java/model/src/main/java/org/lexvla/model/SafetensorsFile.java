@@ -18,6 +18,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -236,27 +237,46 @@ final class SafetensorsFile implements AutoCloseable {
             return LibTorch.empty(type, device, entry.shape());
         }
         long start = dataStart + entry.begin();
-        Tensor raw = mapping().narrow(0, start, entry.bytes());
-        Tensor aligned = start % entry.type().bytes() == 0 ? raw : raw.clone();
+        Tensor aligned = start % entry.type().bytes() == 0
+                ? mapping().narrow(0, start, entry.bytes())
+                : copy(start, entry.bytes());
         // data() cuts the tie between views of one mapping, which otherwise count each other's changes as their own.
         Tensor tensor = aligned.view(type).view(entry.shape()).data();
         return device.isCpu() ? tensor : tensor.to(LibTorch.device(device), type);
     }
 
-    /** The whole file as bytes, copied on write; pages are read when they are touched. */
+    /** Through a mapping of its own, which ends at once: in the common one the pages would stay beside their copy. */
+    @SuppressWarnings("try") // the scope ends the mapping
+    private Tensor copy(long start, long bytes) {
+        requireOpen();
+        Tensor copy = LibTorch.empty(ScalarType.Byte, Device.cpu(), bytes);
+        try (PointerScope scope = new PointerScope()) {
+            copy.copy_(map().narrow(0, start, bytes));
+        }
+        return copy;
+    }
+
     private synchronized Tensor mapping() {
+        requireOpen();
+        if (mapping == null) {
+            mapping = LibTorch.keep(map());
+        }
+        return mapping;
+    }
+
+    /** The whole file as bytes, copied on write; pages are read when they are touched. */
+    private Tensor map() {
+        return torch.from_file(
+                path.toString(),
+                new BoolOptional(false),
+                new LongOptional(size),
+                LibTorch.options(ScalarType.Byte, Device.cpu()));
+    }
+
+    private synchronized void requireOpen() {
         if (closed) {
             throw new IllegalStateException(path + " has been closed: open it again, or close it later");
         }
-        if (mapping == null) {
-            Tensor bytes = torch.from_file(
-                    path.toString(),
-                    new BoolOptional(false),
-                    new LongOptional(size),
-                    LibTorch.options(ScalarType.Byte, Device.cpu()));
-            mapping = LibTorch.keep(bytes);
-        }
-        return mapping;
     }
 
     @Override

@@ -25,7 +25,8 @@ final class SafetensorsWriter {
     /** The data begin at a multiple of this, so that a mapped file is aligned like LibTorch's own memory. */
     private static final int ALIGNMENT = 64;
 
-    private static final long CHUNK = 1L << 26;
+    /** Bytes that are written at once; a buffer reaches no further than 2^31. */
+    static final long CHUNK = 1L << 26;
 
     private SafetensorsWriter() {}
 

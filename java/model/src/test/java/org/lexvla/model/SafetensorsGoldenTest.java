@@ -124,10 +124,33 @@ class SafetensorsGoldenTest {
 
     @ParameterizedTest
     @MethodSource("malformed")
-    void malformedFilesAreRefused(Path path) {
+    void malformedFilesAreRefusedForWhatIsWrongWithThem(Path path) {
+        String kind = json("expected_rejections.json")
+                .get("files")
+                .path(path.getFileName().toString())
+                .asText();
         assertThatThrownBy(() -> Safetensors.open(path).close())
                 .isInstanceOf(IllegalArgumentException.class)
-                .hasMessageContaining(path.toString());
+                .hasMessageStartingWith(path + " ")
+                .message()
+                .containsPattern(ours(kind));
+    }
+
+    /** What our message says where the reference reports this kind of error. */
+    private static String ours(String kind) {
+        if (kind.startsWith("InvalidOffset(")) {
+            return "tensor " + kind.replaceAll(".*\"(.*)\".*", "$1") + "\\b.*byte";
+        }
+        return switch (kind) {
+            case "HeaderTooSmall", "InvalidHeaderLength" -> "bytes.*truncated";
+            case "HeaderTooLarge" -> "header of \\d+ bytes, the limit is";
+            case "InvalidHeader" -> "not UTF-8";
+            case "InvalidHeaderDeserialization" -> "JSON|begin with|data_offsets|element type|needs a count|no string";
+            case "MetadataIncompleteBuffer" -> "truncated|bytes after its last tensor";
+            case "ValidationOverflow" -> "size overflows";
+            case "TensorInvalidInfo" -> "its shape .* takes";
+            default -> "";
+        };
     }
 
     @Test

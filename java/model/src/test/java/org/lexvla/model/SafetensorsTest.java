@@ -7,15 +7,18 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -116,6 +119,59 @@ class SafetensorsTest {
             }
             Files.delete(path);
             assertThat(Numbers.floats(tensor)).containsExactly(1, 2, 3);
+        }
+    }
+
+    /** What outlives the scopes of a step: a view of a view, whose mapping nobody else holds any more. */
+    @Test
+    void theMappingLivesAsLongAsTheLastViewOfIt() {
+        Path path = write("a", 1, 2, 3, 4);
+        Tensor row;
+        try (PointerScope scope = new PointerScope()) {
+            Tensor tensor;
+            try (Safetensors file = Safetensors.open(path)) {
+                tensor = file.tensor("a", Device.cpu());
+            }
+            row = LibTorch.keep(tensor.view(2, 2).narrow(0, 1, 1));
+        }
+        System.gc();
+        try (PointerScope scope = new PointerScope();
+                Safetensors other = Safetensors.open(path)) {
+            // Were it unmapped, this mapping might take its place.
+            other.tensor("a", Device.cpu()).zero_();
+            assertThat(Numbers.floats(row)).containsExactly(3, 4);
+        } finally {
+            row.close();
+        }
+    }
+
+    @Test
+    void writesInSeveralChunks() throws IOException {
+        Path path = directory.resolve("a");
+        long count = (SafetensorsWriter.CHUNK / Integer.BYTES) * 5 / 4;
+        try (PointerScope scope = new PointerScope()) {
+            Tensor tensor = torch.arange(new Scalar(count), LibTorch.options(ScalarType.Int, Device.cpu()));
+            Safetensors.write(path, Map.of("a", tensor), Map.of());
+            try (Safetensors file = Safetensors.open(path)) {
+                assertThat(file.tensor("a", Device.cpu()).equal(tensor)).isTrue();
+            }
+        }
+    }
+
+    /** No 32-bit number may stand between a header and its data. */
+    @Test
+    void readsATensorOfMoreThanTwoGigabytes() throws IOException {
+        long elements = (1L << 31) + 8;
+        Path path = directory.resolve("a");
+        SparseCheckpoint.write(path, SafetensorsType.U8, Map.of("a", new long[] {elements}));
+        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.WRITE)) {
+            channel.write(ByteBuffer.wrap(new byte[] {42}), channel.size() - 1);
+        }
+        try (PointerScope scope = new PointerScope();
+                Safetensors file = Safetensors.open(path)) {
+            Tensor tensor = file.tensor("a", Device.cpu());
+            assertThat(tensor.numel()).isEqualTo(elements);
+            assertThat(LibTorch.longs(tensor.narrow(0, elements - 2, 2))).containsExactly(0, 42);
         }
     }
 
@@ -236,37 +292,5 @@ class SafetensorsTest {
         assertThatThrownBy(() -> file.tensor("a", Device.cpu()))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("has been closed");
-    }
-
-    /** Whatever the bytes are, a file is either read or refused with a message that names it. */
-    @Test
-    void mutatedFilesAreReadOrRefused(RandomSource random) throws IOException {
-        Path path = directory.resolve("a");
-        try (PointerScope scope = new PointerScope()) {
-            Safetensors.write(path, tensors(random), Map.of("format", "pt"));
-        }
-        byte[] good = Files.readAllBytes(path);
-        int refused = 0;
-        for (int round = 0; round < 2000; round++) {
-            byte[] bad = good.clone();
-            for (int change = random.nextInt(4); change >= 0; change--) {
-                int at = random.nextInt(random.nextBoolean() ? 12 : good.length);
-                bad[at] = random.nextBoolean()
-                        ? (byte) random.nextInt()
-                        : (byte) "0123456789[]{},:\"-".charAt(random.nextInt(18));
-            }
-            if (random.nextInt(4) == 0) {
-                bad = Arrays.copyOf(bad, random.nextInt(bad.length + 20));
-            }
-            Files.write(path, bad);
-            try (PointerScope scope = new PointerScope();
-                    Safetensors file = Safetensors.open(path)) {
-                file.names().forEach(name -> file.tensor(name, Device.cpu()));
-            } catch (IllegalArgumentException e) {
-                assertThat(e).hasMessageStartingWith(path.toString());
-                refused++;
-            }
-        }
-        assertThat(refused).isGreaterThan(700);
     }
 }

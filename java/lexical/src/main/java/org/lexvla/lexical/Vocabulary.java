@@ -63,9 +63,24 @@ public final class Vocabulary {
             return new Rule(false, false, 0);
         }
 
-        boolean keeps(String word) {
-            return (upperCase ? LETTERS : LOWER).matcher(word).matches()
+        /**
+         * Why a token is no word, or null if it is one.
+         *
+         * @param count its occurrences; of no account if {@code minCount} is 0
+         */
+        VocabularyReport.Reason dropped(Token token, long count) {
+            String word = unmarked(token.piece());
+            if (!token.meaningful()) {
+                return VocabularyReport.Reason.NOT_TEXT;
+            }
+            boolean kept = (upperCase ? LETTERS : LOWER).matcher(word).matches()
                     || (punctuationAndDigits && SINGLE.matcher(word).matches());
+            if (!kept) {
+                return LETTERS.matcher(word).matches()
+                        ? VocabularyReport.Reason.UPPER_CASE
+                        : VocabularyReport.Reason.OTHER_CHARACTERS;
+            }
+            return minCount > 0 && count < minCount ? VocabularyReport.Reason.RARE : null;
         }
     }
 
@@ -99,35 +114,14 @@ public final class Vocabulary {
      * @throws IllegalArgumentException if two tokens have one id, the counts do not reach to the highest id, or nothing is kept
      */
     public static Vocabulary select(List<Token> tokens, Rule rule, long[] countsByTokenId) {
-        if (rule.minCount() > 0 && countsByTokenId == null) {
-            throw new IllegalArgumentException("the rule asks for at least " + rule.minCount()
-                    + " occurrences, but no counts are given: count the tokens of the captions, or take minCount 0");
-        }
-        Token[] sorted = tokens.toArray(new Token[0]);
-        Arrays.sort(sorted, (a, b) -> Integer.compare(a.id(), b.id()));
         List<Token> kept = new ArrayList<>();
-        for (int i = 0; i < sorted.length; i++) {
-            Token token = sorted[i];
-            if (i > 0 && sorted[i - 1].id() == token.id()) {
-                throw new IllegalArgumentException("the tokens '" + sorted[i - 1].piece() + "' and '" + token.piece()
-                        + "' have the same id " + token.id());
+        VocabularyReport.each(tokens, rule, countsByTokenId, (token, count, reason) -> {
+            if (reason == null) {
+                kept.add(token);
             }
-            if (!token.meaningful() || !rule.keeps(unmarked(token.piece()))) {
-                continue;
-            }
-            if (rule.minCount() > 0) {
-                if (token.id() >= countsByTokenId.length) {
-                    throw new IllegalArgumentException("there are counts of " + countsByTokenId.length
-                            + " token ids, but token '" + token.piece() + "' has id " + token.id());
-                }
-                if (countsByTokenId[token.id()] < rule.minCount()) {
-                    continue;
-                }
-            }
-            kept.add(token);
-        }
+        });
         if (kept.isEmpty()) {
-            throw new IllegalArgumentException("none of the " + sorted.length + " tokens fits " + rule
+            throw new IllegalArgumentException("none of the " + tokens.size() + " tokens fits " + rule
                     + ": lower minCount, or allow upper case, punctuation and digits");
         }
         return new Vocabulary(

@@ -69,6 +69,35 @@ class VocabularyTest {
     }
 
     @Test
+    void theReportSaysWhyATokenWasDropped() throws IOException {
+        long[] counts = new long[17];
+        counts[3] = 5;
+        List<Token> tokens = new ArrayList<>(TOKENS);
+        tokens.set(16, new Token(16, "\t\n", true));
+        VocabularyReport report = VocabularyReport.of(tokens, new Rule(false, false, 5), counts);
+        assertThat(report.kept()).isEqualTo(1);
+        assertThat(report.dropped())
+                .containsEntry(VocabularyReport.Reason.NOT_TEXT, 3)
+                .containsEntry(VocabularyReport.Reason.UPPER_CASE, 1)
+                .containsEntry(VocabularyReport.Reason.OTHER_CHARACTERS, 9)
+                .containsEntry(VocabularyReport.Reason.RARE, 3);
+        Path file = directory.resolve("report.tsv");
+        report.write(file);
+        List<String> lines = Files.readAllLines(file);
+        assertThat(lines)
+                .hasSize(18)
+                .contains(
+                        "id\tverdict\tpiece\tcount\treason",
+                        "0\tdropped\t<unk>\t0\tspecial, control, unknown, unused or byte token",
+                        "3\tkept\t▁horse\t5\t",
+                        "4\tdropped\thorse\t0\ttoo rare in the captions",
+                        "5\tdropped\t▁Horse\t0\thas upper-case letters",
+                        "16\tdropped\t\\t\\n\t0\thas characters other than letters, or none");
+        VocabularyReport.of(TOKENS, Rule.standard(), null).write(file);
+        assertThat(Files.readAllLines(file)).contains("3\tkept\t▁horse\t\t");
+    }
+
+    @Test
     void bothMapsAreInverse() {
         Vocabulary vocabulary = Vocabulary.select(TOKENS, new Rule(true, true, 0), null);
         int found = 0;

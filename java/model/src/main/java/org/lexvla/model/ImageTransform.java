@@ -39,6 +39,8 @@ public record ImageTransform(int resize, int crop, float[] mean, float[] std) {
     private static final double MAX_ASPECT = 4.0 / 3.0;
 
     private static final int CROP_ATTEMPTS = 10;
+    /** Longest side after resizing, so that a strip of one pixel times millions is an error and no overflow. */
+    private static final int MAX_SIDE = 1 << 24;
 
     public ImageTransform {
         if (crop < 1 || resize < crop) {
@@ -151,9 +153,14 @@ public record ImageTransform(int resize, int crop, float[] mean, float[] std) {
     }
 
     /**
-     * Reads the first picture of a file: JPEG, PNG, GIF, BMP, WebP.
+     * Reads the first picture of a file: JPEG, PNG, GIF, BMP, WebP; upright, where EXIF says how it lies.
      *
-     * @throws IOException naming the file and what is wrong: missing, unknown format, damaged, more than 67 million pixels
+     * <p>JPEG of four inks is mixed to colours as Pillow does it. The samples are Pillow's to the grey level, with two
+     * exceptions: 16-bit grey is reduced to its high byte, where Pillow up to 10 clips it to white; and of lossy WebP only the
+     * luminance is, because the decoder enlarges the chrominance without smoothing it.
+     *
+     * @throws IOException naming the file and what is wrong: missing, unknown format, damaged, cut short, more than 67 million
+     *                     pixels
      */
     public static BufferedImage read(Path file) throws IOException {
         return PictureReader.read(file);
@@ -184,7 +191,13 @@ public record ImageTransform(int resize, int crop, float[] mean, float[] std) {
     RgbPicture cropped(RgbPicture picture) {
         int shorter = Math.min(picture.width(), picture.height());
         int longer = Math.max(picture.width(), picture.height());
-        int resizedLong = (int) ((long) resize * longer / shorter);
+        long exact = (long) resize * longer / shorter;
+        if (exact > MAX_SIDE) {
+            throw new IllegalArgumentException("picture of " + picture.width() + "x" + picture.height()
+                    + " would have a side of " + exact + " pixels when resized, limit " + MAX_SIDE
+                    + ": cut it to a less narrow part");
+        }
+        int resizedLong = (int) exact;
         int width = picture.width() <= picture.height() ? resize : resizedLong;
         int height = picture.width() <= picture.height() ? resizedLong : resize;
         BicubicResize.Box centre = new BicubicResize.Box((width - crop) / 2, (height - crop) / 2, crop, crop);
@@ -235,13 +248,15 @@ public record ImageTransform(int resize, int crop, float[] mean, float[] std) {
     private void normalize(RgbPicture picture, FloatBuffer out) {
         byte[] samples = picture.samples();
         float[] table = new float[256];
+        float[] plane = new float[samples.length / 3];
         for (int band = 0; band < 3; band++) {
             for (int value = 0; value < table.length; value++) {
                 table[value] = ((float) (value * (1 / 255.0)) - mean[band]) / std[band];
             }
-            for (int i = band; i < samples.length; i += 3) {
-                out.put(table[samples[i] & 0xff]);
+            for (int i = 0; i < plane.length; i++) {
+                plane[i] = table[samples[3 * i + band] & 0xff];
             }
+            out.put(plane);
         }
     }
 

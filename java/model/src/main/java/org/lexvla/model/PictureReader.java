@@ -5,11 +5,15 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Iterator;
+import java.util.Locale;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 import javax.imageio.stream.ImageInputStream;
 
-/** Reads picture files with ImageIO, after a look at their size. */
+/**
+ * Reads picture files with ImageIO, after a look at their size: upright as EXIF says, inks mixed to colours, and no picture of
+ * which a part is missing.
+ */
 final class PictureReader {
     /**
      * Pixels of the largest picture that is read: decoded, this many take 200 MB for RGB. A file of a few kilobytes can
@@ -27,7 +31,7 @@ final class PictureReader {
     /**
      * Decodes the first picture of a file.
      *
-     * @throws IOException naming the file and what is wrong: missing, no known format, damaged, too large
+     * @throws IOException naming the file and what is wrong: missing, no known format, damaged, cut short, too large
      */
     static BufferedImage read(Path file) throws IOException {
         if (!Files.isRegularFile(file)) {
@@ -37,6 +41,9 @@ final class PictureReader {
             if (in == null) {
                 throw new IOException("picture " + file + " cannot be opened");
             }
+            JpegHeader jpeg = JpegHeader.read(in);
+            Orientation orientation = Orientation.of(in, jpeg);
+            in.seek(0);
             Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
             if (!readers.hasNext()) {
                 throw new IOException("picture " + file + " has no format that can be read (" + Files.size(file)
@@ -45,7 +52,8 @@ final class PictureReader {
             ImageReader reader = readers.next();
             try {
                 reader.setInput(in, true, true);
-                return decode(reader, file);
+                requireSize(reader, file);
+                return orientation.upright(jpeg == null ? reader.read(0) : decode(reader, jpeg, file));
             } finally {
                 reader.dispose();
             }
@@ -58,7 +66,7 @@ final class PictureReader {
         }
     }
 
-    private static BufferedImage decode(ImageReader reader, Path file) throws IOException {
+    private static void requireSize(ImageReader reader, Path file) throws IOException {
         int width = reader.getWidth(0);
         int height = reader.getHeight(0);
         if (width < 1 || height < 1) {
@@ -69,7 +77,26 @@ final class PictureReader {
             throw new IOException("picture " + file + " has " + width + "x" + height + " = " + pixels
                     + " pixels, limit " + MAX_PIXELS + ": make it smaller");
         }
-        return reader.read(0);
+    }
+
+    /**
+     * Libjpeg fills what is missing with grey and only warns. Missing are: data before their end is announced, and the finer
+     * scans of a progressive picture. Other damage leaves a whole picture with a flaw, which every other reader shows as well.
+     */
+    private static BufferedImage decode(ImageReader reader, JpegHeader jpeg, Path file) throws IOException {
+        String[] missing = {null};
+        reader.addIIOReadWarningListener((source, warning) -> {
+            String text = warning.toLowerCase(Locale.ROOT);
+            if (text.contains("premature end") || jpeg.progressive() && text.contains("truncated file")) {
+                missing[0] = warning;
+            }
+        });
+        BufferedImage image =
+                jpeg.components() == 4 ? FourInks.mix(reader.readRaster(0, null), jpeg.ycck()) : reader.read(0);
+        if (missing[0] != null) {
+            throw new IOException("picture " + file + " is cut short or damaged: " + missing[0]);
+        }
+        return image;
     }
 
     private static IOException unreadable(Path file, Exception cause) {

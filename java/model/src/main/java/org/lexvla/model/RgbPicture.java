@@ -15,16 +15,70 @@ import java.awt.image.WritableRaster;
  * <p>The stored samples are taken as they are. {@link BufferedImage#getRGB} is not used for grey and profiled pictures
  * because it converts between colour spaces (a grey of 128 becomes 188), which Pillow does not.
  */
-record RgbPicture(int width, int height, byte[] samples) {
-    RgbPicture {
+record RgbPicture(int width, int height, byte[] samples, Layout layout) {
+    /**
+     * Where the samples of a pixel lie: red at {@code first + y * row + x * pixel + red}.
+     *
+     * @param first of the pixel in the upper left corner
+     * @param row   bytes from a row to the next
+     * @param pixel bytes from a pixel to the next
+     */
+    record Layout(int first, int row, int pixel, int red, int green, int blue) {
+        static Layout packed(int width) {
+            return new Layout(0, 3 * width, 3, 0, 1, 2);
+        }
+    }
+
+    /** Samples without gaps: red, green, blue, row by row. */
+    RgbPicture(int width, int height, byte[] samples) {
+        this(width, height, samples, Layout.packed(width));
         if (samples.length != 3L * width * height) {
             throw new IllegalArgumentException("picture of " + width + "x" + height + " needs " + 3L * width * height
                     + " samples, got " + samples.length);
         }
     }
 
+    /** A copy of the samples without gaps: red, green, blue, row by row. */
+    byte[] rgb() {
+        byte[] rgb = new byte[3 * width * height];
+        int to = 0;
+        for (int y = 0; y < height; y++) {
+            int at = layout.first() + y * layout.row();
+            for (int x = 0; x < width; x++, at += layout.pixel()) {
+                rgb[to++] = samples[at + layout.red()];
+                rgb[to++] = samples[at + layout.green()];
+                rgb[to++] = samples[at + layout.blue()];
+            }
+        }
+        return rgb;
+    }
+
     /**
-     * The picture's colours. Transparency is dropped (the colour under it is kept), a palette looked up, grey repeated,
+     * The samples of columns as numbers 0 to 255: of each column its reds from top to bottom, its greens, its blues.
+     *
+     * @param left the first column
+     * @param top  the first row
+     * @param out  an array for each column, of at least {@code 3 * rows} numbers
+     */
+    void columns(int left, int top, int rows, int[][] out) {
+        int corner = layout.first() + top * layout.row() + left * layout.pixel();
+        for (int x = 0; x < out.length; x++) {
+            int at = corner + x * layout.pixel();
+            column(at + layout.red(), rows, out[x], 0);
+            column(at + layout.green(), rows, out[x], rows);
+            column(at + layout.blue(), rows, out[x], 2 * rows);
+        }
+    }
+
+    private void column(int at, int rows, int[] out, int to) {
+        int step = layout.row();
+        for (int i = 0; i < rows; i++, at += step) {
+            out[to + i] = samples[at] & 0xff;
+        }
+    }
+
+    /**
+     * The picture's colours; where the picture holds them as bytes, they are not copied. Transparency is dropped (the colour under it is kept), a palette looked up, grey repeated,
      * 16-bit samples reduced to their high byte.
      *
      * @throws IllegalArgumentException for colour models that have neither grey nor red, green, blue (CMYK)
@@ -32,21 +86,21 @@ record RgbPicture(int width, int height, byte[] samples) {
     static RgbPicture of(BufferedImage image) {
         int width = image.getWidth();
         int height = image.getHeight();
-        byte[] rgb = new byte[3 * Math.multiplyExact(width, height)];
         ColorModel model = image.getColorModel();
         WritableRaster raster = image.getRaster();
         boolean wide = raster.getTransferType() == DataBuffer.TYPE_USHORT && model.getComponentSize(0) == 16;
         boolean bytes = raster.getTransferType() == DataBuffer.TYPE_BYTE;
         boolean components = !(model instanceof IndexColorModel) && !model.isAlphaPremultiplied() && (wide || bytes);
         int type = model.getColorSpace().getType();
+        if (components && !wide && interleaved(raster) && type == ColorSpace.TYPE_RGB && raster.getNumBands() >= 3
+                || components && !wide && interleaved(raster) && type == ColorSpace.TYPE_GRAY) {
+            return new RgbPicture(width, height, ((DataBufferByte) raster.getDataBuffer()).getData(), layout(raster));
+        }
+        byte[] rgb = new byte[3 * Math.multiplyExact(width, height)];
         if (components && type == ColorSpace.TYPE_GRAY) {
             grey(raster, wide ? 8 : 0, rgb);
         } else if (components && type == ColorSpace.TYPE_RGB && raster.getNumBands() >= 3) {
-            if (!wide && interleaved(raster)) {
-                interleaved(raster, rgb);
-            } else {
-                colours(raster, wide ? 8 : 0, rgb);
-            }
+            colours(raster, wide ? 8 : 0, rgb);
         } else if (type == ColorSpace.TYPE_RGB || type == ColorSpace.TYPE_GRAY) {
             packed(image, rgb);
         } else {
@@ -63,25 +117,19 @@ record RgbPicture(int width, int height, byte[] samples) {
                 && raster.getSampleModel() instanceof PixelInterleavedSampleModel;
     }
 
-    /** The common case, a JPEG or PNG of 3 or 4 bytes per pixel, without a call per pixel. */
-    private static void interleaved(WritableRaster raster, byte[] rgb) {
-        byte[] data = ((DataBufferByte) raster.getDataBuffer()).getData();
-        PixelInterleavedSampleModel layout = (PixelInterleavedSampleModel) raster.getSampleModel();
-        int[] bands = layout.getBandOffsets();
-        int step = layout.getPixelStride();
-        int x0 = -raster.getSampleModelTranslateX();
-        int y0 = -raster.getSampleModelTranslateY();
-        int offset = raster.getDataBuffer().getOffset();
-        int to = 0;
-        for (int y = 0; y < raster.getHeight(); y++) {
-            int from =
-                    offset + (y0 + raster.getMinY() + y) * layout.getScanlineStride() + (x0 + raster.getMinX()) * step;
-            for (int x = 0; x < raster.getWidth(); x++, from += step) {
-                rgb[to++] = data[from + bands[0]];
-                rgb[to++] = data[from + bands[1]];
-                rgb[to++] = data[from + bands[2]];
-            }
-        }
+    private static Layout layout(WritableRaster raster) {
+        PixelInterleavedSampleModel model = (PixelInterleavedSampleModel) raster.getSampleModel();
+        int[] bands = model.getBandOffsets();
+        int x = raster.getMinX() - raster.getSampleModelTranslateX();
+        int y = raster.getMinY() - raster.getSampleModelTranslateY();
+        boolean grey = bands.length < 3;
+        return new Layout(
+                raster.getDataBuffer().getOffset() + y * model.getScanlineStride() + x * model.getPixelStride(),
+                model.getScanlineStride(),
+                model.getPixelStride(),
+                bands[0],
+                bands[grey ? 0 : 1],
+                bands[grey ? 0 : 2]);
     }
 
     private static void grey(WritableRaster raster, int shift, byte[] rgb) {

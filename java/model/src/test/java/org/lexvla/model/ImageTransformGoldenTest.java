@@ -76,9 +76,9 @@ class ImageTransformGoldenTest {
     }
 
     private static int[] unsigned(RgbPicture picture) {
-        int[] values = new int[picture.samples().length];
+        int[] values = new int[picture.rgb().length];
         for (int i = 0; i < values.length; i++) {
-            values[i] = picture.samples()[i] & 0xff;
+            values[i] = picture.rgb()[i] & 0xff;
         }
         return values;
     }

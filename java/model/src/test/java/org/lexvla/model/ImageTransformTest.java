@@ -51,7 +51,7 @@ class ImageTransformTest {
     @Test
     void everyKindOfJavaPictureGivesTheSameColours(RandomSource random) {
         BufferedImage rgb = noise(23, 17, BufferedImage.TYPE_INT_RGB, random);
-        byte[] expected = RgbPicture.of(rgb).samples();
+        byte[] expected = RgbPicture.of(rgb).rgb();
         assertThat(expected[1] & 0xff).isEqualTo(rgb.getRGB(0, 0) >> 8 & 0xff);
         for (int type : new int[] {
             BufferedImage.TYPE_INT_ARGB,
@@ -65,11 +65,11 @@ class ImageTransformTest {
                     copy.setRGB(x, y, rgb.getRGB(x, y));
                 }
             }
-            assertThat(RgbPicture.of(copy).samples()).as("type " + type).isEqualTo(expected);
+            assertThat(RgbPicture.of(copy).rgb()).as("type " + type).isEqualTo(expected);
             // A part of a picture shares its memory, with an offset.
-            assertThat(RgbPicture.of(copy.getSubimage(3, 5, 7, 6)).samples())
+            assertThat(RgbPicture.of(copy.getSubimage(3, 5, 7, 6)).rgb())
                     .as("part, type " + type)
-                    .isEqualTo(RgbPicture.of(rgb.getSubimage(3, 5, 7, 6)).samples());
+                    .isEqualTo(RgbPicture.of(rgb.getSubimage(3, 5, 7, 6)).rgb());
         }
     }
 
@@ -80,7 +80,7 @@ class ImageTransformTest {
             for (int x = 0; x < 256; x++) {
                 grey.getRaster().setSample(x, 0, 0, type == BufferedImage.TYPE_BYTE_GRAY ? x : x * 257);
             }
-            byte[] samples = RgbPicture.of(grey).samples();
+            byte[] samples = RgbPicture.of(grey).rgb();
             for (int i = 0; i < samples.length; i++) {
                 assertThat(samples[i] & 0xff).isEqualTo(i / 3);
             }
@@ -91,7 +91,7 @@ class ImageTransformTest {
     void transparencyIsDroppedAndTheColourKept() {
         BufferedImage image = new BufferedImage(1, 1, BufferedImage.TYPE_INT_ARGB);
         image.setRGB(0, 0, 0x00123456);
-        assertThat(RgbPicture.of(image).samples()).containsExactly(0x12, 0x34, 0x56);
+        assertThat(RgbPicture.of(image).rgb()).containsExactly(0x12, 0x34, 0x56);
     }
 
     @Test
@@ -150,10 +150,20 @@ class ImageTransformTest {
             RgbPicture got = BicubicResize.resize(picture, BicubicResize.Box.whole(picture), width, height, part);
             for (int row = 0; row < part.height(); row++) {
                 int from = 3 * ((y + row) * width + x);
-                assertThat(Arrays.copyOfRange(got.samples(), 3 * row * part.width(), 3 * (row + 1) * part.width()))
-                        .isEqualTo(Arrays.copyOfRange(whole.samples(), from, from + 3 * part.width()));
+                assertThat(Arrays.copyOfRange(got.rgb(), 3 * row * part.width(), 3 * (row + 1) * part.width()))
+                        .isEqualTo(Arrays.copyOfRange(whole.rgb(), from, from + 3 * part.width()));
             }
         }
+    }
+
+    @Test
+    void aStripIsRefusedBeforeItsSizeOverflows() {
+        BufferedImage strip = new BufferedImage(1, 1 << 20, BufferedImage.TYPE_BYTE_GRAY);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> ImageTransform.imageNet(224).of(strip))
+                .withMessageContaining("1x1048576")
+                .withMessageContaining("limit 16777216");
+        assertThat(ImageTransform.imageNet(14).of(strip)).hasSize(3 * 14 * 14);
     }
 
     @Test
@@ -252,7 +262,7 @@ class ImageTransformTest {
         Path file = Files.write(directory.resolve("one.webp"), webp);
         BufferedImage image = ImageTransform.read(file);
         assertThat(image.getWidth()).isEqualTo(1);
-        assertThat(RgbPicture.of(image).samples()).hasSize(3);
+        assertThat(RgbPicture.of(image).rgb()).hasSize(3);
     }
 
     @Test

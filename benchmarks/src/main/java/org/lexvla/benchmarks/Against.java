@@ -5,10 +5,10 @@ import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
-/** The method of the same benchmark that this one has to beat: its time over ours is the ratio that is reported. */
+/** The methods of the same benchmark that this one has to beat: their time over its own is the ratio that is reported. */
 @Retention(RetentionPolicy.RUNTIME)
 @Target(ElementType.METHOD)
 public @interface Against {
-    /** Name of the method. */
-    String value();
+    /** Names of the methods. */
+    String[] value();
 }

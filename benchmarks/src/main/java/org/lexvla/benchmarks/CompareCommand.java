@@ -87,9 +87,8 @@ final class CompareCommand implements Callable<Integer> {
                 timing.lowestMillis(),
                 timing.highestMillis(),
                 timing.rounds()));
-        if (timing.against() != null) {
-            line.append(String.format(Locale.ROOT, ", %.2f x %s", timing.ratio(), timing.against()));
-        }
+        timing.ratios()
+                .forEach((opponent, ratio) -> line.append(String.format(Locale.ROOT, ", %.2f x %s", ratio, opponent)));
         if (timing.peak() != null) {
             line.append(String.format(Locale.ROOT, ", %.0f %% of %s peak", 100 * timing.share(), timing.peak()));
         }

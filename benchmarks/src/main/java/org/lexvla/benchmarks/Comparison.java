@@ -28,8 +28,7 @@ final class Comparison implements AutoCloseable {
     /**
      * Times of one method.
      *
-     * @param against    the method it is compared with, or null
-     * @param ratio      median over the rounds of (the other's time / this one's time) in the same round; 0 without another
+     * @param ratios     by opponent: median over the rounds of (its time / this one's time) in the same round
      * @param extraBytes peak memory of one call on top of what was there, see {@link ResidentMemory}
      * @param share      of the machine's peak that the median reaches; 0 if not known
      * @param peak       which peak
@@ -40,8 +39,7 @@ final class Comparison implements AutoCloseable {
             double lowestMillis,
             double highestMillis,
             int rounds,
-            String against,
-            double ratio,
+            Map<String, Double> ratios,
             long extraBytes,
             double share,
             String peak) {}
@@ -76,7 +74,7 @@ final class Comparison implements AutoCloseable {
                         || wanted.contains(method.getName())
                         || all.stream()
                                 .anyMatch(other -> wanted.contains(other.getName())
-                                        && method.getName().equals(opponent(other))))
+                                        && opponents(other).contains(method.getName())))
                 .sorted((a, b) -> a.getName().compareTo(b.getName()))
                 .toList();
         Object benchmark = call(() -> type.getDeclaredConstructor().newInstance());
@@ -148,14 +146,18 @@ final class Comparison implements AutoCloseable {
     private Timing timing(int m, List<double[]> rounds, long extra, Map<String, Double> peaks) {
         String name = methods.get(m).getName();
         double[] times = rounds.stream().mapToDouble(round -> round[m]).sorted().toArray();
-        String against = opponent(methods.get(m));
-        int other = methods.stream().map(Method::getName).toList().indexOf(against);
-        double ratio = other < 0
-                ? 0
-                : median(rounds.stream()
-                        .mapToDouble(round -> round[other] / round[m])
-                        .sorted()
-                        .toArray());
+        Map<String, Double> ratios = new LinkedHashMap<>();
+        for (String opponent : opponents(methods.get(m))) {
+            int other = methods.stream().map(Method::getName).toList().indexOf(opponent);
+            if (other >= 0) {
+                ratios.put(
+                        opponent,
+                        median(rounds.stream()
+                                .mapToDouble(round -> round[other] / round[m])
+                                .sorted()
+                                .toArray()));
+            }
+        }
         Accounted.Work work = benchmark instanceof Accounted accounted ? accounted.work(name) : null;
         double peak = work == null ? 0 : peaks.getOrDefault(work.peak(), 0.0);
         double share = peak == 0 ? 0 : work.amount() / (median(times) / 1e3) / peak;
@@ -165,8 +167,7 @@ final class Comparison implements AutoCloseable {
                 times[0],
                 times[times.length - 1],
                 times.length,
-                other < 0 ? null : against,
-                ratio,
+                ratios,
                 extra,
                 share,
                 peak == 0 ? null : work.peak());
@@ -182,9 +183,9 @@ final class Comparison implements AutoCloseable {
         call(() -> method.invoke(benchmark));
     }
 
-    private static String opponent(Method method) {
+    private static List<String> opponents(Method method) {
         Against against = method.getAnnotation(Against.class);
-        return against == null ? null : against.value();
+        return against == null ? List.of() : List.of(against.value());
     }
 
     private static double median(double[] sorted) {

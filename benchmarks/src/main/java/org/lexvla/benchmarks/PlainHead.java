@@ -27,12 +27,22 @@ final class PlainHead {
 
     /** The same with the maximum before the activation. */
     static Tensor poolFirst(Tensor tokens, Tensor codebook) {
-        Tensor scores = tokens.matmul(codebook.t()).amax(new long[] {1}, false);
-        return normalized(torch.elu(scores).add(ONE));
+        return activated(tokens.matmul(codebook.t()).amax(new long[] {1}, false));
     }
 
     private static Tensor normalized(Tensor activated) {
         return activated.div(activated.pow(TWO).sum(1).unsqueeze(1).sqrt());
+    }
+
+    /** elu1p and normalisation of scores that are pooled already. */
+    static Tensor activated(Tensor scores) {
+        return normalized(torch.elu(scores).add(ONE));
+    }
+
+    /** Ids (row, word) and weights of what reaches a threshold: the sparse form of LibTorch's own operations. */
+    static Tensor[] aboveThreshold(Tensor activations, float threshold) {
+        Tensor kept = activations.ge(new Scalar(threshold));
+        return new Tensor[] {kept.nonzero(), activations.masked_select(kept)};
     }
 
     /** Autograd's backward from activations with a given gradient. */

@@ -54,7 +54,7 @@ final class TableCommand implements Callable<Integer> {
         return 0;
     }
 
-    /** The runs of one machine: a line for each method that has an opponent. */
+    /** The runs of one machine: a line for each method and opponent. */
     static String table(Results results) {
         StringBuilder table = new StringBuilder();
         table.append(String.format(
@@ -72,17 +72,17 @@ final class TableCommand implements Callable<Integer> {
         table.append("|---|---|---:|---:|---:|---:|---:|\n");
         for (Results.Run run : results.runs()) {
             for (Comparison.Timing timing : run.timings()) {
-                if (timing.against() != null) {
-                    table.append(row(run, timing));
+                for (String opponent : timing.ratios().keySet()) {
+                    table.append(row(run, timing, opponent));
                 }
             }
         }
         return table.toString();
     }
 
-    private static String row(Results.Run run, Comparison.Timing ours) {
+    private static String row(Results.Run run, Comparison.Timing ours, String opponent) {
         Comparison.Timing theirs = run.timings().stream()
-                .filter(timing -> timing.method().equals(ours.against()))
+                .filter(timing -> timing.method().equals(opponent))
                 .findFirst()
                 .orElseThrow();
         String setting = run.parameters().entrySet().stream()
@@ -97,7 +97,7 @@ final class TableCommand implements Callable<Integer> {
                 millis(ours.medianMillis()),
                 theirs.method(),
                 millis(theirs.medianMillis()),
-                number(ours.ratio(), 2),
+                number(ours.ratios().get(opponent), 2),
                 ours.peak() == null ? "" : number(100 * ours.share(), 0) + " % of " + ours.peak(),
                 megabytes(ours.extraBytes()),
                 megabytes(theirs.extraBytes()));

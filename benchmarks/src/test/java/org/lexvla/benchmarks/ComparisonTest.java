@@ -38,10 +38,34 @@ class ComparisonTest {
                         .contains("forwardFused", "forwardLibTorch", "matmulLibTorch", "trainFused", "trainLibTorch");
                 for (Comparison.Timing timing : timings) {
                     assertThat(timing.medianMillis()).isPositive();
-                    assertThat(timing.ratio() > 0).isEqualTo(timing.against() != null);
+                    assertThat(timing.ratios().values()).allMatch(ratio -> ratio > 0);
+                    assertThat(timing.ratios().isEmpty())
+                            .isEqualTo(timing.method().contains("LibTorch"));
                     assertThat(timing.peak()).isEqualTo(dtype.equals("float32") ? "float32" : null);
                 }
             }
+        }
+    }
+
+    @Test
+    void theOtherBenchmarksProveAndRun() {
+        Map<String, String> rows = Map.of("batch", "3", "tokens", "4", "width", "32", "vocabulary", "300");
+        for (String rule : List.of("threshold", "top")) {
+            Map<String, String> settings = new LinkedHashMap<>(rows);
+            settings.put("rule", rule);
+            try (Comparison comparison = Comparison.open(SparsifyBenchmark.class, settings, List.of())) {
+                assertThat(comparison.proof()).startsWith("matches");
+                assertThat((double) comparison.facts().get("density")).isBetween(0.001, 0.5);
+                assertThat(comparison.run(0, PEAKS)).hasSizeGreaterThan(3);
+            }
+        }
+        Map<String, String> tiny = Map.of(
+                "batch", "2", "vision", "24x1x2", "text", "16x1x2", "image", "28", "width", "32", "vocabulary", "200");
+        try (Comparison comparison = Comparison.open(EncodeBenchmark.class, tiny, List.of())) {
+            assertThat(comparison.proof()).startsWith("matches");
+            assertThat(comparison.run(0, PEAKS))
+                    .extracting(Comparison.Timing::method)
+                    .containsExactly("pictures", "picturesLibTorch", "texts", "textsLibTorch");
         }
     }
 
@@ -50,7 +74,7 @@ class ComparisonTest {
         try (Comparison comparison = Comparison.open(HeadBenchmark.class, head("float32"), List.of("trainFused"))) {
             assertThat(comparison.run(0, PEAKS))
                     .extracting(Comparison.Timing::method)
-                    .containsExactly("trainFused", "trainLibTorch");
+                    .containsExactly("trainFused", "trainLibTorch", "trainLibTorchPoolFirst");
         }
     }
 
@@ -102,8 +126,8 @@ class ComparisonTest {
         Map<String, Object> machine = new LinkedHashMap<>(Map.of("cpu", cpu, "cores", 2));
         List<Comparison.Timing> timings = List.of(
                 new Comparison.Timing(
-                        "trainFused", 4, 3, 5, 7, "trainLibTorch", ratio, 1_000_000, 0.5, MachinePeak.FLOAT32),
-                new Comparison.Timing("trainLibTorch", 4 * ratio, 9, 20, 7, null, 0, 200_000_000, 0, null));
+                        "trainFused", 4, 3, 5, 7, Map.of("trainLibTorch", ratio), 1_000_000, 0.5, MachinePeak.FLOAT32),
+                new Comparison.Timing("trainLibTorch", 4 * ratio, 9, 20, 7, Map.of(), 200_000_000, 0, null));
         Results.Run run = new Results.Run(
                 "HeadBenchmark", Map.of("batch", batch), 2, "abc", "now", "matches", Map.of(), PEAKS, timings);
         return new Results("2026-01-01", machine, Map.of("java", "17"), List.of(run));

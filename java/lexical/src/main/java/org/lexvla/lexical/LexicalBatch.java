@@ -18,6 +18,7 @@ import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.vector.complex.MapVector;
 import org.apache.arrow.vector.util.TransferPair;
 import org.lexvla.lexical.SparseKernels.Csr;
+import org.lexvla.lexical.SparseKernels.Rows;
 
 /**
  * Sparse lexical vectors of several pictures or texts, in Arrow memory: a column {@code map<int32, float32>} whose
@@ -88,25 +89,49 @@ public final class LexicalBatch implements AutoCloseable {
      */
     public static LexicalBatch sparsify(
             DenseView activations, Sparsification how, Vocabulary vocabulary, BufferAllocator allocator) {
-        if (activations.type() != ElementType.FLOAT32
-                || activations.dimensions() != 2
-                || !activations.device().isCpu()) {
+        return sparsify(Rows.VALUES, "activations", activations, how, vocabulary, allocator);
+    }
+
+    /**
+     * Activates and normalises raw scores and keeps the entries that {@code how} chooses, which applies to the normalised
+     * values. The dense activations are never stored; the weights have the bits that {@link Kernels#activateNormalizeForward}
+     * and {@link #sparsify} give one after the other.
+     *
+     * @param scores [B, V] float32 in host memory, as {@link Kernels#projectMaxForward} writes them
+     * @throws IllegalArgumentException if the scores have another type, device or number of words, or more than 2^31 − 1
+     *                                  entries are kept
+     */
+    public static LexicalBatch sparsifyScores(
+            DenseView scores, Sparsification how, Vocabulary vocabulary, BufferAllocator allocator) {
+        return sparsify(Rows.SCORES, "scores", scores, how, vocabulary, allocator);
+    }
+
+    private static LexicalBatch sparsify(
+            Rows kind,
+            String name,
+            DenseView dense,
+            Sparsification how,
+            Vocabulary vocabulary,
+            BufferAllocator allocator) {
+        if (dense.type() != ElementType.FLOAT32
+                || dense.dimensions() != 2
+                || !dense.device().isCpu()) {
             throw new IllegalArgumentException(
-                    "sparsify: activations are " + activations + ", expected FLOAT32[batch, words] on cpu");
+                    "sparsify: " + name + " are " + dense + ", expected FLOAT32[batch, words] on cpu");
         }
-        if (activations.size(1) != vocabulary.size()) {
-            throw new IllegalArgumentException("sparsify: activations are " + activations + ", but the vocabulary has "
+        if (dense.size(1) != vocabulary.size()) {
+            throw new IllegalArgumentException("sparsify: " + name + " are " + dense + ", but the vocabulary has "
                     + vocabulary.size() + " words: take the vocabulary of the model that made them");
         }
-        int rows = rows(activations.size(0));
+        int rows = rows(dense.size(0));
         try (ArrowBuf offsets = allocator.buffer((rows + 1L) * Integer.BYTES)) {
-            SparseKernels.sparsify(activations, how, 0, new Csr(offsets.memoryAddress(), 0, 0, rows));
+            SparseKernels.sparsify(kind, dense, how, 0, new Csr(offsets.memoryAddress(), 0, 0, rows));
             int entries = offsets.getInt((long) rows * Integer.BYTES);
             try (ArrowBuf ids = allocator.buffer((long) entries * Integer.BYTES);
                     ArrowBuf weights = allocator.buffer((long) entries * Float.BYTES)) {
                 if (entries > 0) {
                     Csr out = new Csr(offsets.memoryAddress(), ids.memoryAddress(), weights.memoryAddress(), rows);
-                    SparseKernels.sparsify(activations, how, entries, out);
+                    SparseKernels.sparsify(kind, dense, how, entries, out);
                 }
                 if (how.renormalize()) {
                     renormalize(rows, offsets, weights);

@@ -24,25 +24,39 @@ final class SparseKernels {
         }
     }
 
+    /** What a kernel that makes CSR of dense rows begins with. */
+    enum Rows {
+        /** Values to choose among. */
+        VALUES,
+        /** Raw scores, to be activated and normalised first. */
+        SCORES
+    }
+
     /** Keeps entries of each row; with ids and weights 0 it only counts, and offsets[rows] is the capacity to come back with. */
-    static void sparsify(DenseView values, Sparsification how, long capacity, Csr out) {
-        FloatPointer v = Address.floats(values);
+    static void sparsify(Rows kind, DenseView dense, Sparsification how, long capacity, Csr out) {
+        FloatPointer v = Address.floats(dense);
         IntPointer offsets = Address.ints(out.offsets());
         IntPointer ids = Address.ints(out.ids());
         FloatPointer weights = Address.floats(out.weights());
-        long rows = values.size(0);
-        long words = values.size(1);
+        long rows = dense.size(0);
+        long words = dense.size(1);
         if (how instanceof Sparsification.TopK top) {
+            long k = top.k();
             cpu(
                     "sparsify",
-                    exec -> kernels.lexvla_sparsify_top_k(
-                            exec, v, rows, words, top.k(), capacity, offsets, ids, weights));
+                    exec -> kind == Rows.VALUES
+                            ? kernels.lexvla_sparsify_top_k(exec, v, rows, words, k, capacity, offsets, ids, weights)
+                            : kernels.lexvla_activate_sparsify_top_k(
+                                    exec, v, rows, words, k, capacity, offsets, ids, weights));
         } else {
-            float threshold = how instanceof Sparsification.Threshold given ? given.value() : Float.NEGATIVE_INFINITY;
+            float least = how instanceof Sparsification.Threshold given ? given.value() : Float.NEGATIVE_INFINITY;
             cpu(
                     "sparsify",
-                    exec -> kernels.lexvla_sparsify_threshold(
-                            exec, v, rows, words, threshold, capacity, offsets, ids, weights));
+                    exec -> kind == Rows.VALUES
+                            ? kernels.lexvla_sparsify_threshold(
+                                    exec, v, rows, words, least, capacity, offsets, ids, weights)
+                            : kernels.lexvla_activate_sparsify_threshold(
+                                    exec, v, rows, words, least, capacity, offsets, ids, weights));
         }
     }
 

@@ -108,6 +108,34 @@ class LexicalBatchTest extends ArrowTest {
         assertThat(batch.get(0).weights()).containsExactly(Float.NaN, 0.9f);
     }
 
+    @RepeatedTest(5)
+    void scoresGiveWhatTheirActivationsGive(RandomSource random) {
+        int rows = random.nextInt(5);
+        int words = 1 + random.nextInt(300);
+        float[] scores = new float[rows * words];
+        for (int i = 0; i < scores.length; i++) {
+            scores[i] = random.nextInt(10) == 0 ? Float.NEGATIVE_INFINITY : 3 * random.nextFloat() - 2;
+        }
+        try (HostArray raw = HostArray.floats(allocator, scores, rows, words);
+                HostArray dense = HostArray.floats(allocator, scores, rows, words);
+                HostArray norms = HostArray.floats(allocator, new float[rows], rows)) {
+            Kernels.activateNormalizeForward(raw.view(), dense.view(), norms.view());
+            for (Sparsification how : List.of(
+                    Sparsification.standard(words),
+                    Sparsification.topK(1 + random.nextInt(words)),
+                    Sparsification.dense(),
+                    Sparsification.standard(words).withRenormalize(true))) {
+                LexicalBatch one = keep(LexicalBatch.sparsifyScores(raw.view(), how, vocabulary(words), allocator));
+                LexicalBatch two = keep(LexicalBatch.sparsify(dense.view(), how, vocabulary(words), allocator));
+                assertThat(one.size()).isEqualTo(rows);
+                for (int row = 0; row < rows; row++) {
+                    assertThat(one.get(row).ids()).isEqualTo(two.get(row).ids());
+                    assertThat(one.get(row).weights()).isEqualTo(two.get(row).weights());
+                }
+            }
+        }
+    }
+
     @Test
     void aRowOfEqualWordsIsKeptWhole() {
         // The tie of SPEC §5: every entry is 1/√V, whichever way the kernel rounds it.

@@ -2,12 +2,12 @@ package org.lexvla.cli;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.arrow.memory.BufferAllocator;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.Sparsification;
-import org.lexvla.model.ImageTransform;
 import org.lexvla.model.LexVla;
 
 /** Encodes what {@code --data} names, a batch at a time, with progress. */
@@ -26,6 +26,27 @@ final class Encoder {
         this.console = console;
     }
 
+    /** Takes what is encoded, batch by batch. */
+    interface Sink {
+        /**
+         * Takes the vectors of the next inputs.
+         *
+         * @param inputs  how many inputs these are, the skipped included
+         * @param ids     of those that were encoded
+         * @param batch   closed after the call
+         * @param skipped those that could not be read, with the reason
+         */
+        void add(int inputs, List<String> ids, LexicalBatch batch, List<String> skipped) throws IOException;
+    }
+
+    /**
+     * How long it took.
+     *
+     * @param seconds in all
+     * @param waited  of them, for pictures to be read
+     */
+    record Time(double seconds, double waited) {}
+
     /** The vectors, their names in the same order, what could not be read (named, with the reason), and the rate. */
     record Encoded(LexicalBatch batch, List<String> ids, List<String> skipped, double perSecond)
             implements AutoCloseable {
@@ -37,79 +58,104 @@ final class Encoder {
 
     /** Pictures that cannot be read are skipped and named; it is an error if none can. */
     Encoded pictures(List<Inputs.Picture> pictures) {
-        Work work = new Work("pictures", pictures.size());
-        try (work) {
-            List<BufferedImage> decoded = new ArrayList<>();
-            List<String> names = new ArrayList<>();
-            for (Inputs.Picture picture : pictures) {
-                try {
-                    decoded.add(ImageTransform.read(picture.file()));
-                    names.add(picture.id());
-                } catch (IOException e) {
-                    work.skip(picture.id(), e);
-                }
-                if (decoded.size() == BATCH) {
-                    work.add(model.encodePictures(decoded, sparsification), names);
-                    decoded.clear();
-                    names.clear();
-                }
-            }
-            if (!decoded.isEmpty()) {
-                work.add(model.encodePictures(decoded, sparsification), names);
-            }
-            return work.finish();
+        try (Collected collected = new Collected()) {
+            Time time = pictures(pictures, 0, collected);
+            return collected.finish("pictures", time);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 
     Encoded texts(List<Inputs.Text> texts) {
-        Work work = new Work("texts", texts.size());
-        try (work) {
-            for (int from = 0; from < texts.size(); from += BATCH) {
-                List<Inputs.Text> some = texts.subList(from, Math.min(texts.size(), from + BATCH));
-                work.add(
-                        model.encodeTexts(some.stream().map(Inputs.Text::text).toList(), sparsification),
-                        some.stream().map(Inputs.Text::id).toList());
-            }
-            return work.finish();
+        try (Collected collected = new Collected()) {
+            Time time = texts(texts, 0, collected);
+            return collected.finish("texts", time);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 
-    private final class Work implements AutoCloseable {
+    /**
+     * Encodes pictures one batch after another, while the next are being read.
+     *
+     * @param from how many of them were encoded before and are left out
+     */
+    Time pictures(List<Inputs.Picture> pictures, int from, Sink sink) throws IOException {
+        long start = System.nanoTime();
+        try (Progress progress = console.progress("encode", "pictures", pictures.size());
+                PictureLoader loader = new PictureLoader(pictures.subList(from, pictures.size()), 2 * BATCH)) {
+            for (int done = from; loader.hasNext(); ) {
+                List<BufferedImage> images = new ArrayList<>();
+                List<String> ids = new ArrayList<>();
+                List<String> skipped = new ArrayList<>();
+                int inputs = 0;
+                for (; inputs < BATCH && loader.hasNext(); inputs++) {
+                    PictureLoader.Loaded loaded = loader.next();
+                    if (loaded.image() == null) {
+                        skipped.add(
+                                loaded.picture().id() + ": " + loaded.failure().getMessage());
+                    } else {
+                        images.add(loaded.image());
+                        ids.add(loaded.picture().id());
+                    }
+                }
+                try (LexicalBatch batch = model.encodePictures(images, sparsification)) {
+                    sink.add(inputs, ids, batch, skipped);
+                }
+                done += inputs;
+                progress.note(String.format("waited %.1f s for pictures", loader.waitedSeconds()));
+                progress.to(done);
+            }
+            return new Time((System.nanoTime() - start) / 1e9, loader.waitedSeconds());
+        }
+    }
+
+    /** As {@link #pictures(List, int, Sink)}. */
+    Time texts(List<Inputs.Text> texts, int from, Sink sink) throws IOException {
+        long start = System.nanoTime();
+        try (Progress progress = console.progress("encode", "texts", texts.size())) {
+            for (int done = from; done < texts.size(); ) {
+                List<Inputs.Text> some = texts.subList(done, Math.min(texts.size(), done + BATCH));
+                try (LexicalBatch batch =
+                        model.encodeTexts(some.stream().map(Inputs.Text::text).toList(), sparsification)) {
+                    sink.add(some.size(), some.stream().map(Inputs.Text::id).toList(), batch, List.of());
+                }
+                done += some.size();
+                progress.to(done);
+            }
+        }
+        return new Time((System.nanoTime() - start) / 1e9, 0);
+    }
+
+    /** Everything in memory. */
+    private final class Collected implements Sink, AutoCloseable {
         private final List<LexicalBatch> batches = new ArrayList<>();
         private final List<String> ids = new ArrayList<>();
         private final List<String> skipped = new ArrayList<>();
-        private final long start = System.nanoTime();
-        private final String unit;
-        private final Progress progress;
 
-        Work(String unit, int total) {
-            this.unit = unit;
-            this.progress = console.progress("encode", unit, total);
-        }
-
-        void add(LexicalBatch batch, List<String> names) {
-            batches.add(batch);
+        @Override
+        public void add(int inputs, List<String> names, LexicalBatch batch, List<String> left) {
+            batches.add(batch.slice(0, batch.size()));
             ids.addAll(names);
-            progress.to(ids.size() + skipped.size());
+            skipped.addAll(left);
         }
 
-        void skip(String id, IOException reason) {
-            skipped.add(id + ": " + reason.getMessage());
-        }
-
-        Encoded finish() {
-            if (batches.isEmpty()) {
-                throw new IllegalArgumentException(
-                        "none of the " + unit + " could be read; the first: " + skipped.get(0));
-            }
-            double seconds = (System.nanoTime() - start) / 1e9;
-            return new Encoded(LexicalBatch.concat(batches, allocator), ids, skipped, ids.size() / seconds);
+        Encoded finish(String unit, Time time) {
+            requireSome(unit, ids.size(), skipped);
+            return new Encoded(LexicalBatch.concat(batches, allocator), ids, skipped, ids.size() / time.seconds());
         }
 
         @Override
         public void close() {
-            progress.close();
             batches.forEach(LexicalBatch::close);
+        }
+    }
+
+    /** It is an error if nothing could be read. */
+    static void requireSome(String unit, int encoded, List<String> skipped) {
+        if (encoded == 0) {
+            throw new IllegalArgumentException("none of the " + unit + " could be read; the first: "
+                    + (skipped.isEmpty() ? "none was given" : skipped.get(0)));
         }
     }
 

@@ -16,12 +16,17 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import javax.imageio.ImageIO;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.memory.RootAllocator;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.lexvla.cli.demo.SceneFiles;
 import org.lexvla.cli.demo.SceneGenerator;
+import org.lexvla.lexical.Device;
+import org.lexvla.lexical.Sparsification;
 import org.lexvla.lexical.Vocabulary;
+import org.lexvla.model.LexVla;
 
 /** The commands as a user runs them: one after the other on files, and with what users get wrong. */
 class CommandsTest {
@@ -185,6 +190,115 @@ class CommandsTest {
                 json.toString(),
                 "--plot",
                 "curve.gif");
+    }
+
+    @Test
+    void whatIsEncodedGoesToEveryFormatAndGoesOnWhereItWasCutOff() throws Exception {
+        Path bulk = directory.resolve("vectors.ndjson");
+        Path mapping = directory.resolve("mapping.json");
+        JsonNode written = lexvla(
+                        "encode",
+                        "images",
+                        "--model",
+                        run,
+                        "--data",
+                        table,
+                        "--format",
+                        "opensearch",
+                        "--prune",
+                        "top_k=5",
+                        "--out",
+                        bulk.toString(),
+                        "--mapping",
+                        mapping.toString(),
+                        "--json")
+                .json();
+        assertThat(written.get("vectors").asInt()).isEqualTo(24);
+        assertThat(written.get("active_words").asDouble()).isEqualTo(5);
+        assertThat(written.get("waited_seconds").asDouble()).isNotNegative();
+        List<String> lines = Files.readAllLines(bulk);
+        assertThat(lines).hasSize(48);
+        assertThat(JSON.readTree(lines.get(1)).get("words")).hasSize(5);
+        assertThat(JSON.readTree(mapping.toFile())
+                        .at("/mappings/properties/words/type")
+                        .asText())
+                .isEqualTo("rank_features");
+        assertThat(directory.resolve("vectors.ndjson.parts")).doesNotExist();
+
+        // A run that cannot put its file together, because there is no room for its name, keeps its parts; one that can
+        // goes on with them.
+        Path out = directory.resolve("texts.parquet");
+        String tooLong = "t".repeat(230);
+        assertFailsAfterWork(
+                "encode",
+                "texts",
+                "--model",
+                run,
+                "--data",
+                table,
+                "--format",
+                "parquet",
+                "--out",
+                directory.resolve(tooLong).toString());
+        Files.move(directory.resolve(tooLong + ".parts"), directory.resolve("texts.parquet.parts"));
+        JsonNode resumed = lexvla("encode", "texts", "--model", run, "--data", table, "--out", out.toString(), "--json")
+                .json();
+        assertThat(resumed.get("resumed").asInt()).isEqualTo(25);
+        assertThat(resumed.get("vectors").asInt()).isEqualTo(25);
+        Path other = directory.resolve("again.parquet");
+        assertThat(lexvla("encode", "texts", "--model", run, "--data", table, "--out", other.toString())
+                        .code())
+                .isZero();
+        assertThat(out).hasSameBinaryContentAs(other);
+
+        assertFails(
+                "say --format opensearch",
+                "encode",
+                "texts",
+                "--model",
+                run,
+                "--data",
+                table,
+                "--out",
+                directory.resolve("x.ndjson").toString());
+        assertFails(
+                "arrow is none",
+                "encode",
+                "texts",
+                "--model",
+                run,
+                "--data",
+                table,
+                "--out",
+                directory.resolve("x.arrow").toString(),
+                "--mapping",
+                directory.resolve("y.json").toString());
+        assertThat(lexvla("encode", "texts", "--model", run, "--data", table, "--prune", "best=3", "--out", "x.arrow")
+                        .code())
+                .isEqualTo(2);
+    }
+
+    @Test
+    void encodingGoesOnInTheMiddle() throws Exception {
+        List<Inputs.Picture> pictures = Inputs.pictures(Path.of(table));
+        List<String> ids = new ArrayList<>();
+        List<String> skipped = new ArrayList<>();
+        try (BufferAllocator allocator = new RootAllocator();
+                LexVla model = LexVla.load(Path.of(run), Device.cpu())) {
+            Encoder encoder = new Encoder(model, Sparsification.topK(3), allocator, new Console());
+            Encoder.Time time = encoder.pictures(pictures, 20, (inputs, names, batch, left) -> {
+                assertThat(inputs).isEqualTo(names.size() + left.size());
+                assertThat(batch.size()).isEqualTo(names.size());
+                ids.addAll(names);
+                skipped.addAll(left);
+            });
+            assertThat(time.waited()).isBetween(0.0, time.seconds());
+        }
+        assertThat(ids)
+                .containsExactlyElementsOf(pictures.subList(20, 24).stream()
+                        .map(Inputs.Picture::id)
+                        .toList());
+        assertThat(skipped).singleElement().asString().contains("broken.png");
     }
 
     @Test
@@ -385,6 +499,10 @@ class CommandsTest {
         Path empty = Files.createDirectories(directory.resolve("empty"));
         assertFails("no picture in", "index", "--model", run, "--data", empty.toString(), "--out", "other");
         assertThat(Path.of("other")).doesNotExist();
+    }
+
+    private static void assertFailsAfterWork(String... arguments) {
+        assertThat(lexvla(arguments).code()).isEqualTo(1);
     }
 
     private static void assertFails(String message, String... arguments) {

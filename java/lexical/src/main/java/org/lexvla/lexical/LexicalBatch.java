@@ -365,15 +365,9 @@ public final class LexicalBatch implements AutoCloseable {
      * @throws IOException if the file cannot be written
      */
     public void write(Path file, List<String> ids) throws IOException {
-        if (ids.size() != size()) {
-            throw new IllegalArgumentException(
-                    "there are " + ids.size() + " ids for " + size() + " rows: give one per row");
-        }
-        enter();
-        try {
-            LexicalFile.write(file, ids, vector, vocabulary);
-        } finally {
-            leave();
+        try (LexicalFileWriter writer = LexicalFileWriter.create(file, vocabulary, vector().getAllocator())) {
+            writer.write(ids, this);
+            writer.commit();
         }
     }
 

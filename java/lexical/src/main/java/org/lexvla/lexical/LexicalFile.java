@@ -22,14 +22,12 @@ import org.apache.arrow.vector.VectorLoader;
 import org.apache.arrow.vector.VectorSchemaRoot;
 import org.apache.arrow.vector.complex.MapVector;
 import org.apache.arrow.vector.ipc.ArrowFileReader;
-import org.apache.arrow.vector.ipc.ArrowFileWriter;
 import org.apache.arrow.vector.ipc.ReadChannel;
 import org.apache.arrow.vector.ipc.message.ArrowBlock;
 import org.apache.arrow.vector.ipc.message.ArrowRecordBatch;
 import org.apache.arrow.vector.ipc.message.MessageSerializer;
 import org.apache.arrow.vector.types.pojo.ArrowType;
 import org.apache.arrow.vector.types.pojo.Field;
-import org.apache.arrow.vector.types.pojo.FieldType;
 import org.apache.arrow.vector.types.pojo.Schema;
 import org.apache.arrow.vector.util.TransferPair;
 
@@ -38,41 +36,11 @@ import org.apache.arrow.vector.util.TransferPair;
  * metadata has {@code lexvla.format} and {@code lexvla.vocabulary}, the fingerprint. Any number of record batches is read.
  */
 final class LexicalFile {
-    private static final String FORMAT_KEY = "lexvla.format";
-    private static final String FORMAT = "1";
-    private static final String ID = "id";
+    static final String FORMAT_KEY = "lexvla.format";
+    static final String FORMAT = "1";
+    static final String ID = "id";
 
     private LexicalFile() {}
-
-    static void write(Path file, List<String> ids, MapVector words, Vocabulary vocabulary) throws IOException {
-        Field idField = new Field(ID, FieldType.notNullable(ArrowType.Utf8.INSTANCE), null);
-        Schema schema = new Schema(
-                List.of(idField, WordColumn.field(vocabulary)),
-                Map.of(FORMAT_KEY, FORMAT, WordColumn.VOCABULARY_KEY, vocabulary.fingerprint()));
-        try (ReplacedFile target = ReplacedFile.of(file);
-                VarCharVector names = new VarCharVector(idField, words.getAllocator())) {
-            names.allocateNew(ids.size());
-            for (int row = 0; row < ids.size(); row++) {
-                if (ids.get(row) == null) {
-                    throw new IllegalArgumentException("the id of row " + row + " is null: name every row");
-                }
-                names.setSafe(row, ids.get(row).getBytes(StandardCharsets.UTF_8));
-            }
-            names.setValueCount(ids.size());
-            try (FileChannel channel =
-                    FileChannel.open(target.temporary(), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-                // Not closed: it would close the words, which are not ours.
-                VectorSchemaRoot root = new VectorSchemaRoot(schema, List.of(names, words), ids.size());
-                ArrowFileWriter writer = new ArrowFileWriter(root, null, channel);
-                writer.start();
-                writer.writeBatch();
-                writer.end();
-                channel.force(true);
-                writer.close();
-            }
-            target.commit();
-        }
-    }
 
     static LexicalBatch.Stored read(Path file, Vocabulary vocabulary, BufferAllocator allocator) throws IOException {
         List<LexicalBatch> parts = new ArrayList<>();

@@ -14,6 +14,8 @@ import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.apache.arrow.memory.ArrowBuf;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.memory.RootAllocator;
 import org.apache.arrow.vector.FieldVector;
 import org.apache.arrow.vector.VarCharVector;
 import org.apache.arrow.vector.VectorSchemaRoot;
@@ -93,6 +95,42 @@ class LexicalFileTest extends ArrowTest {
         for (int row = 0; row < 8; row++) {
             assertThat(stored.batch().get(row)).isEqualTo(row < 3 ? first.get(row) : second.get(row - 3));
         }
+    }
+
+    @Test
+    void isWrittenBatchByBatch(RandomSource random) throws IOException {
+        Vocabulary vocabulary = vocabulary(30);
+        Path file = directory.resolve("vectors.arrow");
+        LexicalBatch first = random(vocabulary, 5, random);
+        // A slice begins in the middle of its buffers, and another allocator is nothing special.
+        LexicalBatch middle = keep(first.slice(2, 4));
+        try (BufferAllocator other = new RootAllocator();
+                LexicalFileWriter writer = LexicalFileWriter.create(file, vocabulary, other)) {
+            writer.write(names(5), first);
+            writer.write(List.of(), keep(first.slice(0, 0)));
+            writer.write(List.of("x", "y"), middle);
+            assertThat(file).doesNotExist();
+            assertThatThrownBy(() -> writer.write(names(1), random(vocabulary(31), 1, random)))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("another vocabulary");
+            writer.commit();
+        }
+        LexicalBatch.Stored stored = keep(LexicalBatch.read(file, vocabulary, allocator));
+        assertThat(stored.ids())
+                .containsExactly("picture 0", "picture 1", "picture 2", "picture 3", "picture 4", "x", "y");
+        for (int row = 0; row < 7; row++) {
+            assertThat(stored.batch().get(row)).isEqualTo(first.get(row < 5 ? row : row - 3));
+        }
+    }
+
+    @Test
+    void leavesNothingWhereItWasNotEnded(RandomSource random) throws IOException {
+        Vocabulary vocabulary = vocabulary(30);
+        try (LexicalFileWriter writer =
+                LexicalFileWriter.create(directory.resolve("vectors.arrow"), vocabulary, allocator)) {
+            writer.write(names(3), random(vocabulary, 3, random));
+        }
+        assertThat(directory).isEmptyDirectory();
     }
 
     @Test

@@ -338,6 +338,32 @@ class CommandsTest {
                 assertThat(found.get(1).get(0).get("id").asText()).isEqualTo("images/00003.png");
             }
         }
+        assertFails(
+                "give both with --engine opensearch",
+                "index",
+                "--model",
+                run,
+                "--data",
+                table,
+                "--engine",
+                "opensearch",
+                "--out",
+                directory.resolve("cluster.index").toString());
+        assertFails(
+                "is no name for an index",
+                "index",
+                "--model",
+                run,
+                "--data",
+                table,
+                "--engine",
+                "opensearch",
+                "--server",
+                "http://localhost:1",
+                "--name",
+                "Pictures",
+                "--out",
+                directory.resolve("cluster.index").toString());
         assertFails("is not among the", "search", "--index", lucene, "--words", "qqqq=1");
         assertFails("must be finite and above 0", "search", "--index", lucene, "--words", words.word(0) + "=-1");
         assertFails("picture", "search", "--index", exact, "--image", "nowhere.png");

@@ -30,7 +30,10 @@ public enum BulkFormat {
     SEISMIC;
 
     private static final ObjectMapper JSON = new ObjectMapper();
-    private static final String FIELD = "words";
+    /** Field of the words, one sub-field each. */
+    static final String FIELD = "words";
+    /** Field of an item's number. */
+    static final String ROW = "row";
     /** Words above this number would fall together with others. */
     private static final int SEISMIC_WORDS = 32_768;
 
@@ -92,6 +95,11 @@ public enum BulkFormat {
      * @throws IOException              if the writer cannot be written to
      */
     public void write(String id, LexicalVector vector, Writer out) throws IOException {
+        write(id, -1, vector, out);
+    }
+
+    /** The same with the number of the item in a field of its own, if it has one from 0 on. */
+    void write(String id, int row, LexicalVector vector, Writer out) throws IOException {
         try (JsonGenerator json = JSON.createGenerator(out).disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET)) {
             json.disable(JsonGenerator.Feature.FLUSH_PASSED_TO_STREAM);
             json.setRootValueSeparator(null);
@@ -102,6 +110,9 @@ public enum BulkFormat {
             json.writeEndObject();
             json.writeRaw('\n');
             json.writeStartObject();
+            if (row >= 0) {
+                json.writeNumberField(ROW, row);
+            }
             json.writeObjectFieldStart(FIELD);
             int[] words = vector.ids();
             float[] weights = vector.weights();

@@ -11,7 +11,9 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.UUID;
 import java.util.stream.Stream;
 import org.lexvla.lexical.Vocabulary;
@@ -42,10 +44,19 @@ final class IndexDirectory {
     /**
      * Makes a directory: beside its place, then renamed, so that there is a whole index or none.
      *
+     * @param more     what an engine notes besides, by key
+     * @param contents writes what an engine keeps in the directory
      * @throws FileAlreadyExistsException if there is something at the directory
      */
     static void create(
-            Path directory, int format, String engine, int items, Vocabulary vocabulary, Path model, Contents contents)
+            Path directory,
+            int format,
+            SearchIndex.Engine engine,
+            int items,
+            Vocabulary vocabulary,
+            Path model,
+            Map<String, String> more,
+            Contents contents)
             throws IOException {
         Path target = directory.toAbsolutePath().normalize();
         if (Files.exists(target) && !isEmptyDirectory(target)) {
@@ -61,10 +72,11 @@ final class IndexDirectory {
             vocabulary.save(written.resolve(VOCABULARY));
             ObjectNode root = JSON.createObjectNode();
             root.put("format", format);
-            root.put(ENGINE, engine);
+            root.put(ENGINE, engine.label());
             root.put("items", items);
             root.put("vocabulary", vocabulary.fingerprint());
             root.put("model", relative(target, model).toString());
+            more.forEach(root::put);
             Files.writeString(
                     written.resolve(INDEX),
                     JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n");
@@ -98,6 +110,18 @@ final class IndexDirectory {
     }
 
     /**
+     * Refuses the directory of another engine.
+     *
+     * @throws IOException naming both
+     */
+    void requireEngine(SearchIndex.Engine engine) throws IOException {
+        if (!engine().equals(engine.label())) {
+            throw new IOException(
+                    "the index " + directory + " is for the engine \"" + engine() + "\", not for " + engine.label());
+        }
+    }
+
+    /**
      * The vocabulary, held against format and fingerprint.
      *
      * @throws IOException if the directory has another format, or a vocabulary that is not that of the index
@@ -123,9 +147,34 @@ final class IndexDirectory {
         return root.path("items").asInt(-1);
     }
 
+    /** What an engine has noted besides; empty if it is not there. */
+    String text(String key) {
+        return root.path(key).asText("");
+    }
+
     /** Directory of the model that made the index. */
     Path model() {
         return directory.resolve(root.path("model").asText("")).normalize();
+    }
+
+    /**
+     * Refuses names that do not fit the items.
+     *
+     * @throws IllegalArgumentException if there are more or fewer than items, or one comes twice
+     */
+    static void requireNames(List<String> ids, int items) {
+        if (ids.size() != items) {
+            throw new IllegalArgumentException(
+                    "there are " + ids.size() + " ids for " + items + " rows: give one per row");
+        }
+        Map<String, Integer> rows = new HashMap<>();
+        for (int row = 0; row < ids.size(); row++) {
+            Integer before = rows.putIfAbsent(ids.get(row), row);
+            if (before != null) {
+                throw new IllegalArgumentException(
+                        "the id '" + ids.get(row) + "' names items " + before + " and " + row + ": each needs its own");
+            }
+        }
     }
 
     private static Path relative(Path directory, Path model) {

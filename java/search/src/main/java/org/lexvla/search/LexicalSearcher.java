@@ -9,7 +9,8 @@ import org.lexvla.lexical.WeightedWord;
 
 /**
  * Finds the items whose lexical vectors have the largest dot product with a query. What a back end must offer:
- * {@link LexicalIndex} is the exact one, {@link LuceneIndex} keeps an inverted index; {@link SearchIndex} opens either.
+ * {@link LexicalIndex} is the exact one, {@link LuceneIndex} and {@link OpenSearchIndex} have inverted indexes; {@link SearchIndex}
+ * opens any.
  *
  * <p>Searchers may be used by several threads at once.
  */

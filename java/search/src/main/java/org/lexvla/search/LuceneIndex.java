@@ -5,7 +5,6 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -62,8 +61,6 @@ public final class LuceneIndex implements LexicalSearcher {
     private static final String LUCENE = "lucene";
     private static final String ID = "id";
     private static final String WORDS = "words";
-    /** The largest weight of a linear feature query. */
-    private static final float LARGEST_WEIGHT = 64;
 
     private final Path model;
     private final Vocabulary vocabulary;
@@ -92,25 +89,15 @@ public final class LuceneIndex implements LexicalSearcher {
      * @throws IOException                if the index cannot be written
      */
     public static void create(Path directory, LexicalBatch vectors, List<String> ids, Path model) throws IOException {
-        if (ids.size() != vectors.size()) {
-            throw new IllegalArgumentException(
-                    "there are " + ids.size() + " ids for " + vectors.size() + " rows: give one per row");
-        }
-        Map<String, Integer> rows = new HashMap<>();
-        for (int row = 0; row < ids.size(); row++) {
-            Integer before = rows.putIfAbsent(ids.get(row), row);
-            if (before != null) {
-                throw new IllegalArgumentException(
-                        "the id '" + ids.get(row) + "' names items " + before + " and " + row + ": each needs its own");
-            }
-        }
+        IndexDirectory.requireNames(ids, vectors.size());
         IndexDirectory.create(
                 directory,
                 FORMAT,
-                SearchIndex.Engine.LUCENE.label(),
+                SearchIndex.Engine.LUCENE,
                 ids.size(),
                 vectors.vocabulary(),
                 model,
+                Map.of(),
                 written -> write(written.resolve(LUCENE), vectors, ids));
     }
 
@@ -207,7 +194,8 @@ public final class LuceneIndex implements LexicalSearcher {
         if (k < 1) {
             throw new IllegalArgumentException("k is " + k + ", must be at least 1");
         }
-        float scale = scale(query);
+        requireVocabulary(query);
+        float scale = FeatureWeight.scale(query);
         BooleanQuery disjunction = disjunction(query, scale);
         if (disjunction.clauses().isEmpty() || size() == 0) {
             return List.of();
@@ -219,26 +207,6 @@ public final class LuceneIndex implements LexicalSearcher {
             hits.add(new Hit(id, hit.score / scale));
         }
         return hits;
-    }
-
-    /** What the weights of a query are multiplied with, a power of two: it changes no digit of them or of the scores. */
-    private float scale(LexicalVector query) {
-        requireVocabulary(query);
-        float largest = 0;
-        int[] words = query.ids();
-        float[] weights = query.weights();
-        for (int i = 0; i < words.length; i++) {
-            if (!(weights[i] >= 0) || weights[i] == Float.POSITIVE_INFINITY) {
-                throw new IllegalArgumentException("the query has the weight " + weights[i] + " for \""
-                        + vocabulary.word(words[i]) + "\": Lucene takes finite weights from 0 on");
-            }
-            largest = Math.max(largest, weights[i]);
-        }
-        float scale = 1;
-        while (largest * scale > LARGEST_WEIGHT) {
-            scale /= 2;
-        }
-        return scale;
     }
 
     private static BooleanQuery disjunction(LexicalVector query, float scale) {

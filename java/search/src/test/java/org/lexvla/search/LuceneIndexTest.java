@@ -244,7 +244,7 @@ class LuceneIndexTest {
         Files.writeString(file, description.replace("\"items\" : 2", "\"items\" : 3"));
         refuses("says it has 3 items, but Lucene has 2");
         Files.writeString(file, description.replace("\"lucene\"", "\"tantivy\""));
-        refuses("for the engine \"tantivy\", this version has exact, lucene");
+        refuses("for the engine \"tantivy\", this version has exact, lucene, opensearch");
         Files.writeString(file, description.replace(WORDS.fingerprint(), "0".repeat(64)));
         refuses("was made with the vocabulary 0000");
         Files.writeString(file, description);
@@ -274,8 +274,7 @@ class LuceneIndexTest {
 
     private void create(String name, Vocabulary words, List<String> ids, LexicalVector... vectors) throws IOException {
         try (LexicalBatch batch = LexicalBatch.of(List.of(vectors), words, allocator)) {
-            SearchIndex.create(
-                    SearchIndex.Engine.LUCENE, directory.resolve(name), batch, ids, directory.resolve("model"));
+            LuceneIndex.create(directory.resolve(name), batch, ids, directory.resolve("model"));
         }
         try (Stream<Path> files = Files.list(directory)) {
             assertThat(files.map(file -> file.getFileName().toString())).allMatch(file -> !file.endsWith(".tmp"));

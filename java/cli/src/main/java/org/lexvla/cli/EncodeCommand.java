@@ -119,12 +119,12 @@ final class EncodeCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         VectorFormat target = format == null ? VectorFormat.of(out) : format;
-        PictureFile.requireWritable(out);
+        NewFile.require(out);
         if (mapping != null) {
             if (target.bulk() == null) {
                 throw new IllegalArgumentException("--mapping is for a search engine, " + target.label() + " is none");
             }
-            PictureFile.requireWritable(mapping);
+            NewFile.require(mapping);
         }
         List<Inputs.Picture> pictures = what == What.IMAGES ? Inputs.pictures(data) : List.of();
         List<Inputs.Text> texts = what == What.TEXTS ? Inputs.texts(data) : List.of();
@@ -167,10 +167,12 @@ final class EncodeCommand implements Callable<Integer> {
             Encoder.Time time)
             throws IOException {
         long[] counts = new long[2];
-        Encoder.requireSome(
-                what == What.IMAGES ? "pictures" : "texts",
-                parts.inputs() - parts.skipped().size(),
-                parts.skipped());
+        int encoded = parts.inputs() - parts.skipped().size();
+        if (encoded == 0) {
+            // Nothing to go on with: the next run shall look at the pictures again.
+            parts.delete();
+        }
+        Encoder.requireSome(what == What.IMAGES ? "pictures" : "texts", encoded, parts.skipped());
         try (VectorFormat.Output output = target.create(out, vocabulary, allocator)) {
             parts.read((ids, batch) -> {
                 output.write(ids, batch);
@@ -180,7 +182,7 @@ final class EncodeCommand implements Callable<Integer> {
             output.commit();
         }
         if (mapping != null) {
-            PictureFile.writeBytes(mapping, target.bulk().mapping(vocabulary).getBytes(StandardCharsets.UTF_8));
+            NewFile.writeBytes(mapping, target.bulk().mapping(vocabulary).getBytes(StandardCharsets.UTF_8));
         }
         parts.delete();
         double active = counts[1] / (double) counts[0];

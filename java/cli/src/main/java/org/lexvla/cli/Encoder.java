@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.apache.arrow.memory.BufferAllocator;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.Sparsification;
@@ -103,7 +104,7 @@ final class Encoder {
                     sink.add(inputs, ids, batch, skipped);
                 }
                 done += inputs;
-                progress.note(String.format("waited %.1f s for pictures", loader.waitedSeconds()));
+                progress.note(String.format(Locale.ROOT, "waited %.1f s for pictures", loader.waitedSeconds()));
                 progress.to(done);
             }
             return new Time((System.nanoTime() - start) / 1e9, loader.waitedSeconds());

@@ -132,17 +132,17 @@ final class ExplainCommand implements Callable<Integer> {
             throw new IllegalArgumentException("--words is " + words + " and --framed " + framed
                     + ": need at least one word, and no negative number of patches");
         }
-        PictureFile.requireWritable(out);
+        NewFile.require(out);
         BufferedImage picture = ImageTransform.read(image);
         try (BufferAllocator allocator = new RootAllocator();
                 LexVla encoder = LexVla.load(model, device.get())) {
             explain(encoder, picture, allocator);
         }
         if (extension.equals("png")) {
-            PictureFile.writePng(out, sheet.toImage());
+            NewFile.writePng(out, sheet.toImage());
         } else {
             String page = ExplainPage.html(image.getFileName().toString(), sheet, lists);
-            PictureFile.writeBytes(out, page.getBytes(StandardCharsets.UTF_8));
+            NewFile.writeBytes(out, page.getBytes(StandardCharsets.UTF_8));
         }
         console.line("drawn in %s", out);
         result.put("out", out.toString());

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.apache.arrow.memory.BufferAllocator;
 import org.lexvla.evaluation.CaptionedPictures;
 import org.lexvla.lexical.LexicalBatch;
@@ -34,10 +35,10 @@ record PairedVectors(LexicalBatch pictures, LexicalBatch texts, int[] owner, Lis
             throw new IllegalArgumentException("none of the " + missing.size() + " pictures is there, not even "
                     + missing.get(0).file() + ": say where they lie with --images");
         }
-        List<CaptionedPictures.Picture> present = new ArrayList<>(data.pictures());
-        present.removeAll(missing);
+        Set<CaptionedPictures.Picture> absent = Set.copyOf(missing);
         Encoder encoder = new Encoder(model, sparsification, allocator, console);
-        Encoder.Encoded pictures = encoder.pictures(present.stream()
+        Encoder.Encoded pictures = encoder.pictures(data.pictures().stream()
+                .filter(picture -> !absent.contains(picture))
                 .map(picture -> new Inputs.Picture(picture.id(), picture.file()))
                 .toList());
         try {

@@ -47,7 +47,7 @@ final class ParquetOutput implements VectorFormat.Output {
 
     ParquetOutput(Path file, Vocabulary vocabulary) throws IOException {
         this.file = file;
-        this.beside = VectorFormat.beside(file);
+        this.beside = NewFile.beside(file);
         this.writer = new Builder(new LocalOutputFile(beside), vocabulary).build();
     }
 

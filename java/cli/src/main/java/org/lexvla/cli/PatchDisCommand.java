@@ -80,7 +80,7 @@ final class PatchDisCommand implements Callable<Integer> {
         List<SegmentationProtocol> protocols = data.protocols(source);
         for (SegmentationProtocol protocol : protocols) {
             if (confusion != null) {
-                PictureFile.require(drawn(protocol, protocols.size()));
+                NewFile.requirePicture(drawn(protocol, protocols.size()));
             }
         }
         List<SegmentedPictures.Picture> pictures = source.pictures();
@@ -200,7 +200,7 @@ final class PatchDisCommand implements Callable<Integer> {
         if (confusion != null) {
             Path file = drawn(measure.protocol, protocols);
             ConfusionPicture picture = new ConfusionPicture(matrix, names);
-            PictureFile.write(file, picture::toSvg, picture::toImage);
+            NewFile.writePicture(file, picture::toSvg, picture::toImage);
             console.line("drawn in %s", file);
             figures.put("confusion", file.toString());
         }

@@ -72,7 +72,7 @@ final class SparsityCommand implements Callable<Integer> {
             }
         }
         if (plot != null) {
-            PictureFile.require(plot);
+            NewFile.requirePicture(plot);
         }
         CaptionedPictures captioned = data.get();
         try (BufferAllocator allocator = new RootAllocator();
@@ -97,7 +97,7 @@ final class SparsityCommand implements Callable<Integer> {
                 result.put("skipped", vectors.skipped());
                 if (plot != null) {
                     LineChart chart = SparsitySweep.chart(points);
-                    PictureFile.write(
+                    NewFile.writePicture(
                             plot,
                             () -> chart.toSvg(PLOT_WIDTH, PLOT_HEIGHT),
                             () -> chart.toImage(PLOT_WIDTH, PLOT_HEIGHT));

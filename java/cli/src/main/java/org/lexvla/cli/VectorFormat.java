@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Locale;
-import java.util.UUID;
 import org.apache.arrow.memory.BufferAllocator;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.LexicalFileWriter;
@@ -95,7 +94,7 @@ enum VectorFormat {
         Bulk(Path file, BulkFormat format) throws IOException {
             this.file = file;
             this.format = format;
-            this.beside = beside(file);
+            this.beside = NewFile.beside(file);
             this.writer = Files.newBufferedWriter(beside);
         }
 
@@ -117,10 +116,5 @@ enum VectorFormat {
             writer.close();
             Files.deleteIfExists(beside);
         }
-    }
-
-    /** A name for a file that is not whole yet. */
-    static Path beside(Path file) {
-        return file.resolveSibling("." + file.getFileName() + "." + UUID.randomUUID() + ".tmp");
     }
 }

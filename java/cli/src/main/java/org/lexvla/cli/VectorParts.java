@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.apache.arrow.memory.BufferAllocator;
@@ -60,7 +61,7 @@ final class VectorParts {
         JsonNode now = JSON.valueToTree(settings);
         if (!Files.exists(file)) {
             Files.createDirectories(directory);
-            PictureFile.writeBytes(file, JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(now));
+            NewFile.writeBytes(file, JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(now));
             return parts;
         }
         JsonNode before = JSON.readTree(Files.readAllBytes(file));
@@ -84,11 +85,11 @@ final class VectorParts {
     }
 
     private Path vectors(int part) {
-        return directory.resolve(String.format("%05d.arrow", part));
+        return directory.resolve(String.format(Locale.ROOT, "%05d.arrow", part));
     }
 
     private Path note(int part) {
-        return directory.resolve(String.format("%05d.json", part));
+        return directory.resolve(String.format(Locale.ROOT, "%05d.json", part));
     }
 
     /** How many inputs are done. */
@@ -106,7 +107,7 @@ final class VectorParts {
         batch.write(vectors(parts), ids);
         ObjectNode note = JSON.createObjectNode().put("inputs", count);
         left.forEach(note.putArray("skipped")::add);
-        PictureFile.writeBytes(note(parts), JSON.writeValueAsBytes(note));
+        NewFile.writeBytes(note(parts), JSON.writeValueAsBytes(note));
         parts++;
         inputs += count;
         skipped.addAll(left);

@@ -96,7 +96,9 @@ public final class HeatMap {
         graphics.setColor(FRAME);
         double w = map.getWidth() / (double) columns;
         double h = map.getHeight() / (double) rows;
-        graphics.setStroke(new BasicStroke(Math.max(1.5f, (float) Math.min(w / 11, map.getWidth() / 160.0))));
+        // A patch of a large picture is large, its frame need not be.
+        double line = Math.min(w / 11, Math.max(2.5, map.getWidth() / 160.0));
+        graphics.setStroke(new BasicStroke(Math.max(1.5f, (float) line)));
         for (int p = 0; p < framed.length; p++) {
             if (!framed[p]) {
                 continue;

@@ -3,6 +3,7 @@ package org.lexvla.evaluation;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.apache.arrow.memory.BufferAllocator;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.LexicalVector;
 
@@ -12,6 +13,8 @@ import org.lexvla.lexical.LexicalVector;
  * is normalised again (SPEC §5).
  */
 public final class SparsitySweep {
+    private static final int ROWS = 1024;
+
     private SparsitySweep() {}
 
     /**
@@ -72,20 +75,33 @@ public final class SparsitySweep {
     }
 
     private static LexicalBatch cut(LexicalBatch batch, double threshold) {
-        List<LexicalVector> rows = new ArrayList<>(batch.size());
-        for (int row = 0; row < batch.size(); row++) {
-            LexicalVector vector = batch.get(row);
-            int[] ids = vector.ids();
-            float[] weights = vector.weights();
-            int kept = 0;
-            for (int i = 0; i < ids.length; i++) {
-                if (weights[i] != 0 && weights[i] >= threshold) {
-                    ids[kept] = ids[i];
-                    weights[kept++] = weights[i];
+        BufferAllocator allocator = batch.vector().getAllocator();
+        List<LexicalBatch> parts = new ArrayList<>();
+        try {
+            // On the heap lie no more rows than these: those of a whole data set would not fit.
+            for (int from = 0; from == 0 || from < batch.size(); from += ROWS) {
+                List<LexicalVector> rows = new ArrayList<>();
+                for (int row = from; row < Math.min(batch.size(), from + ROWS); row++) {
+                    rows.add(cut(batch.get(row), threshold));
                 }
+                parts.add(LexicalBatch.of(rows, batch.vocabulary(), allocator));
             }
-            rows.add(LexicalVector.of(batch.vocabulary(), Arrays.copyOf(ids, kept), Arrays.copyOf(weights, kept)));
+            return LexicalBatch.concat(parts, allocator);
+        } finally {
+            parts.forEach(LexicalBatch::close);
         }
-        return LexicalBatch.of(rows, batch.vocabulary(), batch.vector().getAllocator());
+    }
+
+    private static LexicalVector cut(LexicalVector vector, double threshold) {
+        int[] ids = vector.ids();
+        float[] weights = vector.weights();
+        int kept = 0;
+        for (int i = 0; i < ids.length; i++) {
+            if (weights[i] != 0 && weights[i] >= threshold) {
+                ids[kept] = ids[i];
+                weights[kept++] = weights[i];
+            }
+        }
+        return LexicalVector.of(vector.vocabulary(), Arrays.copyOf(ids, kept), Arrays.copyOf(weights, kept));
     }
 }

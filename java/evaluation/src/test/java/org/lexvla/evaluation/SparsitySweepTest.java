@@ -35,6 +35,25 @@ class SparsitySweepTest {
         }
     }
 
+    @Test
+    void manyRowsKeepTheirOrder() {
+        int rows = 2500;
+        float[][] weights = new float[rows][];
+        for (int row = 0; row < rows; row++) {
+            // The last row alone has the third word, so that it finds itself.
+            weights[row] = new float[] {0.5f, 0.1f, row == rows - 1 ? 0.9f : 0};
+        }
+        try (BufferAllocator allocator = new RootAllocator();
+                LexicalBatch images = batch(allocator, weights);
+                LexicalBatch texts = batch(allocator, new float[][] {{0, 0, 1}})) {
+            SparsitySweep.Point point = SparsitySweep.of(
+                            images, texts, new int[] {rows - 1}, new double[] {0.2}, Retrieval.Ties.WORST)
+                    .get(0);
+            assertThat(point.textToImage().r1()).isEqualTo(1);
+            assertThat(point.activeImage()).isEqualTo((rows + 1) / (double) rows);
+        }
+    }
+
     /** The same both ways; of two candidates each is among the first five. */
     private static SparsitySweep.Point point(double threshold, double image, double text, double r1) {
         Retrieval.Recalls recalls = new Retrieval.Recalls(r1, 1, 1);

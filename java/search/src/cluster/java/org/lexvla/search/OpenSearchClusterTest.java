@@ -164,8 +164,10 @@ class OpenSearchClusterTest {
 
     private static LexicalVector zipf(Random random, int active) {
         BitSet chosen = new BitSet(WORDS.size());
-        while (chosen.cardinality() < active) {
-            chosen.set((int) (Math.pow(WORDS.size(), random.nextDouble()) - 1));
+        for (int count = 0; count < active; ) {
+            int word = (int) (Math.pow(WORDS.size(), random.nextDouble()) - 1);
+            count += chosen.get(word) ? 0 : 1;
+            chosen.set(word);
         }
         int[] ids = chosen.stream().toArray();
         float[] weights = new float[active];

@@ -10,27 +10,27 @@ import java.util.UUID;
 import java.util.function.Supplier;
 import javax.imageio.ImageIO;
 
-/** Charts and pictures that a command writes: {@code .svg} or {@code .png}, as the name of the file says. */
-final class PictureFile {
-    private PictureFile() {}
+/** Files that a command writes: whole or not at all, and never over something that is there. */
+final class NewFile {
+    private NewFile() {}
 
-    /** Refuses, before any work is done, a file that could not be written at its end. */
-    static void require(Path file) throws IOException {
+    /** As {@link #require}, for a chart: {@code .svg} or {@code .png}. */
+    static void requirePicture(Path file) throws IOException {
         String extension = Inputs.extension(file);
         if (!extension.equals("svg") && !extension.equals("png")) {
             throw new IllegalArgumentException(file + " ends with ." + extension + ": pictures are .png or .svg");
         }
-        requireWritable(file);
+        require(file);
     }
 
-    /** As {@link #require} for any kind of file: it must be absent, its directory there. */
-    static void requireWritable(Path file) throws IOException {
+    /** Refuses, before any work is done, a file that could not be written at its end: it must be absent, its directory there. */
+    static void require(Path file) throws IOException {
         Inputs.requireAbsent(file);
         Inputs.require(file.toAbsolutePath().getParent());
     }
 
-    /** Writes one of the two, whichever the file's name asks for. */
-    static void write(Path file, Supplier<String> svg, Supplier<BufferedImage> png) throws IOException {
+    /** Writes a chart, as SVG or PNG as the file's name says. */
+    static void writePicture(Path file, Supplier<String> svg, Supplier<BufferedImage> png) throws IOException {
         if (Inputs.extension(file).equals("svg")) {
             writeBytes(file, svg.get().getBytes(StandardCharsets.UTF_8));
         } else {
@@ -60,7 +60,8 @@ final class PictureFile {
         }
     }
 
-    private static Path beside(Path file) {
+    /** A name for a file that is not whole yet. */
+    static Path beside(Path file) {
         return file.resolveSibling("." + file.getFileName() + "." + UUID.randomUUID() + ".tmp");
     }
 }

@@ -10,12 +10,15 @@ namespace lexvla::checks {
 namespace {
 
 void executor(const lexvla_exec *exec) {
-  if (exec == nullptr) fail(LEXVLA_INVALID_ARGUMENT, "exec is NULL: pass a lexvla_exec, {LEXVLA_CPU, 0, NULL} for the host");
+  if (exec == nullptr) fail(LEXVLA_INVALID_ARGUMENT, "exec is NULL: pass a lexvla_exec, {LEXVLA_CPU} for the host");
   if (exec->device < LEXVLA_CPU) {
     fail(LEXVLA_INVALID_ARGUMENT, "exec.device is %" PRId32 ": LEXVLA_CPU (-1) or the ordinal of a CUDA device", exec->device);
   }
   if (exec->threads < 0) {
     fail(LEXVLA_INVALID_ARGUMENT, "exec.threads is %" PRId32 ", at least 0: 0 uses every core", exec->threads);
+  }
+  if (exec->workspace_bytes < 0) {
+    fail(LEXVLA_INVALID_ARGUMENT, "exec.workspace_bytes is %" PRId64 ", at least 0", exec->workspace_bytes);
   }
   if (exec->device >= 0 && lexvla_has_cuda() == 0) {
     fail(LEXVLA_UNSUPPORTED, "exec.device is %" PRId32 " but this build has no CUDA kernels: build with LEXVLA_CUDA=ON (Maven: -Pcuda)",

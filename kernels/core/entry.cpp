@@ -31,6 +31,10 @@ int32_t run(const char *operation, void (*check)(const lexvla_exec *, Arguments.
     const lexvla_exec *exec, Arguments... arguments) noexcept {
   try {
     check(exec, arguments...);
+    if (exec->device == LEXVLA_CPU && exec->workspace_needed != nullptr) {
+      *exec->workspace_needed = 0;
+      return LEXVLA_OK;
+    }
     (table_for(*exec).*kernel)(exec, arguments...);
     return LEXVLA_OK;
   } catch (...) {

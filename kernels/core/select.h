@@ -7,7 +7,7 @@
 namespace lexvla {
 
 /** The rank of a float: greater means before. NaN is before everything; 0 for what is not positive, which is never kept. */
-static inline uint32_t rank_of(uint32_t bits) {
+static constexpr uint32_t rank_of(uint32_t bits) {
   const uint32_t magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return UINT32_MAX;  // NaN of either sign
   return bits == magnitude ? magnitude : 0;        // positive floats order as their bits do

@@ -8,6 +8,12 @@ void require(cudaError_t status, const char *what) {
   if (status != cudaSuccess) fail(LEXVLA_CUDA_ERROR, "%s: %s (%s)", what, cudaGetErrorString(status), cudaGetErrorName(status));
 }
 
+int attribute(cudaDeviceAttr which, int32_t ordinal) {
+  int value = 0;
+  require(cudaDeviceGetAttribute(&value, which, ordinal), "cudaDeviceGetAttribute");
+  return value;
+}
+
 void require_device(int32_t ordinal) {
   int devices = 0;
   const cudaError_t status = cudaGetDeviceCount(&devices);
@@ -19,13 +25,23 @@ void require_device(int32_t ordinal) {
   if (ordinal >= devices) {
     fail(LEXVLA_UNSUPPORTED, "exec.device is %d, this machine has %d CUDA devices: ordinals are from 0", ordinal, devices);
   }
-  int major = 0, minor = 0;
-  require(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ordinal), "cudaDeviceGetAttribute");
-  require(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, ordinal), "cudaDeviceGetAttribute");
+  const int major = attribute(cudaDevAttrComputeCapabilityMajor, ordinal);
   if (major < kLeastMajor) {
-    fail(LEXVLA_UNSUPPORTED, "exec.device %d has compute capability %d.%d, at least %d.0: use LEXVLA_CPU", ordinal, major, minor,
-        kLeastMajor);
+    fail(LEXVLA_UNSUPPORTED, "exec.device %d has compute capability %d.%d, at least %d.0: use LEXVLA_CPU", ordinal, major,
+        attribute(cudaDevAttrComputeCapabilityMinor, ordinal), kLeastMajor);
   }
+}
+
+CurrentDevice::CurrentDevice(int32_t ordinal) {
+  require(cudaGetDevice(&before_), "cudaGetDevice");
+  if (before_ == ordinal) return;
+  require(cudaSetDevice(ordinal), "cudaSetDevice");
+  changed_ = true;
+}
+
+CurrentDevice::~CurrentDevice() {
+  // Nobody can be told of a failure here; the next call on this thread meets it again.
+  if (changed_) static_cast<void>(cudaSetDevice(before_));
 }
 
 }  // namespace lexvla::cuda

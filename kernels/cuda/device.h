@@ -17,6 +17,22 @@ void require(cudaError_t status, const char *what);
 /** Fails with LEXVLA_UNSUPPORTED unless there is a device of this ordinal that the kernels can run on. */
 void require_device(int32_t ordinal);
 
+/** An attribute of a device. */
+int attribute(cudaDeviceAttr which, int32_t ordinal);
+
+/** Makes a device the current one of this thread, and the one before it again at the end. */
+class CurrentDevice {
+ public:
+  explicit CurrentDevice(int32_t ordinal);
+  ~CurrentDevice();
+  CurrentDevice(const CurrentDevice &) = delete;
+  CurrentDevice &operator=(const CurrentDevice &) = delete;
+
+ private:
+  int before_ = 0;
+  bool changed_ = false;
+};
+
 }  // namespace lexvla::cuda
 
 #endif

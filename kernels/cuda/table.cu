@@ -1,10 +1,6 @@
-/*
- * The launchers of the CUDA kernels. An operation that has none yet says so; it gets one by a file of its own here,
- * sm80_<dtype>_<operation>.cu or sm90_..., whose launcher replaces `missing` in the table below.
- */
+/* The launchers of the CUDA kernels, in the order of kernels.def. */
 #include "../core/failure.h"
-#include "../core/table.h"
-#include "device.h"
+#include "launchers.h"
 
 namespace lexvla::cuda {
 namespace {
@@ -15,18 +11,19 @@ void missing(const lexvla_exec *exec, Arguments...) {
   fail(LEXVLA_UNSUPPORTED, "exec.device is %d: this operation has no CUDA kernel yet: copy to the host and use LEXVLA_CPU", exec->device);
 }
 
-Table launchers() {
-  Table table;
-#define LEXVLA_KERNEL(name, arity) table.name = missing;
-#include <lexvla/kernels.def>
-  return table;
+template <class... Arguments>
+auto or_missing(void (*launcher)(Arguments...)) {
+  return launcher != nullptr ? launcher : static_cast<void (*)(Arguments...)>(missing);
 }
 
 }  // namespace
 
 const Table &table() {
-  static const Table launchers_of_cuda = launchers();
-  return launchers_of_cuda;
+  static const Table launchers = {
+#define LEXVLA_KERNEL(name, arity) or_missing(&name),
+#include <lexvla/kernels.def>
+  };
+  return launchers;
 }
 
 }  // namespace lexvla::cuda

@@ -63,6 +63,20 @@ TEST_CASE("arguments: exec, types and sizes") {
   refused(valid.forward(0, int64_t{1} << 40, 1 << 20, 8), LEXVLA_INVALID_ARGUMENT, "tokens has more than 2^63 bytes");
 }
 
+TEST_CASE("arguments: the workspace query") {
+  Valid valid;
+  int64_t needed = -1;
+  valid.exec.workspace_needed = &needed;
+  valid.out[0] = 7;
+  CHECK(valid.forward() == LEXVLA_OK);
+  CHECK(needed == 0);
+  CHECK(valid.out[0] == 7);  // nothing is computed
+  refused(valid.forward(9), LEXVLA_INVALID_ARGUMENT, "type is 9");
+  valid.exec.workspace_needed = nullptr;
+  valid.exec.workspace_bytes = -1;
+  refused(valid.forward(), LEXVLA_INVALID_ARGUMENT, "exec.workspace_bytes is -1, at least 0");
+}
+
 TEST_CASE("arguments: pointers") {
   Valid v;
   const auto forward = [&](const void *tokens, const void *codebook, float *scores) {

@@ -152,7 +152,12 @@ class Elements {
   Input<uint16_t> halves_;
 };
 
-inline lexvla_exec cpu(int32_t threads) { return lexvla_exec{LEXVLA_CPU, threads, nullptr}; }
+inline lexvla_exec cpu(int32_t threads) {
+  lexvla_exec exec{};
+  exec.device = LEXVLA_CPU;
+  exec.threads = threads;
+  return exec;
+}
 
 inline std::string last_error() { return lexvla_last_error(); }
 

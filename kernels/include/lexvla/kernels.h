@@ -26,7 +26,12 @@
  *            negative size is an error. Pointers of arrays with no elements may be NULL.
  * NaN, inf   NaN in an input reaches every output that depends on it. Infinities follow IEEE 754.
  * Device     `exec` says where: host pointers for LEXVLA_CPU, device pointers of that device for CUDA.
- * Results    On the CPU bitwise the same for any number of threads. Different instruction sets may differ by rounding.
+ * CUDA       Work is put on exec.stream and nothing waits for it; nothing is allocated when a workspace is passed. What
+ *            only the contents of arrays show is therefore not refused: a winner outside [-1, count) contributes nothing,
+ *            entries of a CSR beyond the capacity are not written (offsets are), a CSR whose ids do not ascend gives
+ *            wrong sums but touches nothing outside the arrays. Failures of the work itself are reported by a later call.
+ * Results    On the CPU bitwise the same for any number of threads, on CUDA from run to run on the same device.
+ *            Different instruction sets and devices may differ by rounding.
  * Errors     0 (LEXVLA_OK) or one of lexvla_status; then lexvla_last_error() of the same thread says what, where and
  *            which limit, and the outputs are undefined. No exception crosses this interface.
  * Threads    Every function may be called from several threads at once on different outputs.
@@ -81,6 +86,18 @@ typedef struct lexvla_exec {
   int32_t threads;
   /** CUDA: the cudaStream_t to run on, NULL for the default stream; the call returns before the work is done. CPU: ignored. */
   void *stream;
+  /**
+   * CUDA: memory of the device for temporary use, at a multiple of 256 bytes; in use until the work on the stream is done.
+   * NULL: taken from the device's memory pool and given back in stream order (cudaMallocAsync). CPU: ignored.
+   */
+  void *workspace;
+  /** Size of workspace; less than the call needs is LEXVLA_INVALID_ARGUMENT. */
+  int64_t workspace_bytes;
+  /**
+   * NULL; or where to write how many bytes of workspace this very call, with all its arguments, needs. Nothing else is
+   * done then and no output is written (the workspace query of LAPACK). On the CPU the answer is 0.
+   */
+  int64_t *workspace_needed;
 } lexvla_exec;
 
 /** The norm by which a row is divided is at least this (the eps of torch's normalize). */

@@ -1,0 +1,215 @@
+/*
+ * The part of CUDA that the kernels in ../ are written in, for a C++ compiler: the same kernel sources run on the host,
+ * thread by thread, so that the tests can hold them against the reference on a machine without a GPU.
+ *
+ * Every CUDA thread is a fiber with a stack of its own; the threads of a block (of a cluster) take turns within one thread
+ * of the host, in an order that LEXVLA_EMULATION_ORDER draws, and give way only where the kernel waits: barriers, warp
+ * exchanges, asynchronous copies. Device memory is host memory.
+ *
+ * What this shows: the arithmetic, the indexes, bounds (with AddressSanitizer), that barriers are met by all threads, that a
+ * result depends on no order of threads between two barriers, and for PTX instructions (../ptx.h) that the kernels and this
+ * project's reading of the PTX manual agree. What it does not show: that this reading is right, anything about the memory
+ * model, launch limits, registers, or speed.
+ */
+#ifndef LEXVLA_CUDA_EMULATION_H
+#define LEXVLA_CUDA_EMULATION_H
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __grid_constant__
+// A block runs within one thread of the host, one block after another.
+#define __shared__ static thread_local
+
+#define CUDART_VERSION 13000
+
+struct uint3 {
+  unsigned x, y, z;
+};
+
+struct dim3 {
+  unsigned x, y, z;
+  constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+
+extern thread_local uint3 threadIdx, blockIdx;
+extern thread_local dim3 blockDim, gridDim;
+
+namespace lexvla::emulation {
+
+/** Runs a kernel: body(context) once per thread. `shared` bytes of dynamic shared memory per block, poisoned. */
+void run(dim3 grid, dim3 block, unsigned cluster, size_t shared, void (*body)(void *), void *context);
+
+/** The block's dynamic shared memory; of another block of the cluster by its rank. */
+void *dynamic_shared();
+void *dynamic_shared(unsigned rank);
+unsigned cluster_rank();
+unsigned cluster_size();
+
+/** Gives way to the other threads until ready(context). Where all threads wait in vain, the process ends with a message. */
+void wait(const char *what, bool (*ready)(void *), void *context);
+
+/** Waits until all lanes of `mask` in this warp are here; `all`[lane * size] is then what each passed. size <= 64. */
+void exchange(unsigned mask, const void *mine, size_t size, void *all);
+
+/** Waits until `count` threads of this block are at barrier `name`. */
+void barrier(int name, unsigned count);
+
+/** Waits for all threads of the cluster. */
+void cluster_barrier();
+
+inline unsigned lane() { return threadIdx.x % 32; }
+
+template <class T>
+T lane_value(unsigned mask, T mine, unsigned from) {
+  T all[32];
+  exchange(mask, &mine, sizeof mine, all);
+  return all[from % 32];
+}
+
+}  // namespace lexvla::emulation
+
+inline void __syncthreads() { lexvla::emulation::barrier(0, blockDim.x * blockDim.y * blockDim.z); }
+inline void __syncwarp(unsigned mask = 0xffffffffu) {
+  const char nothing = 0;
+  char all[32];
+  lexvla::emulation::exchange(mask, &nothing, 1, all);
+}
+template <class T>
+T __shfl_xor_sync(unsigned mask, T value, int lanes) {
+  return lexvla::emulation::lane_value(mask, value, lexvla::emulation::lane() ^ static_cast<unsigned>(lanes));
+}
+template <class T>
+T __shfl_sync(unsigned mask, T value, int from) {
+  return lexvla::emulation::lane_value(mask, value, static_cast<unsigned>(from));
+}
+template <class T>
+T __shfl_up_sync(unsigned mask, T value, unsigned delta) {
+  const unsigned lane = lexvla::emulation::lane();
+  return lexvla::emulation::lane_value(mask, value, lane >= delta ? lane - delta : lane);
+}
+inline unsigned __ballot_sync(unsigned mask, bool predicate) {
+  bool all[32];
+  lexvla::emulation::exchange(mask, &predicate, sizeof predicate, all);
+  unsigned votes = 0;
+  for (unsigned i = 0; i < 32; ++i) votes |= (mask >> i & 1) != 0 && all[i] ? 1u << i : 0u;
+  return votes;
+}
+inline int __popc(unsigned x) { return __builtin_popcount(x); }
+inline int __ffs(int x) { return __builtin_ffs(x); }
+// The threads of a block are never run at once.
+template <class T>
+T atomicAdd(T *address, T value) {
+  const T before = *address;
+  *address = before + value;
+  return before;
+}
+inline unsigned __float_as_uint(float x) {
+  unsigned bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+inline float __uint_as_float(unsigned bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+// The runtime: one device, whose streams do everything at once.
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInsufficientDriver = 35,
+  cudaErrorNoDevice = 100,
+};
+enum cudaDeviceAttr {
+  cudaDevAttrMultiProcessorCount = 16,
+  cudaDevAttrComputeCapabilityMajor = 75,
+  cudaDevAttrComputeCapabilityMinor = 76,
+};
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDefault = 4 };
+enum cudaLaunchAttributeID { cudaLaunchAttributeClusterDimension = 4 };
+using cudaStream_t = void *;
+
+struct cudaLaunchAttribute {
+  cudaLaunchAttributeID id;
+  struct {
+    struct {
+      unsigned x, y, z;
+    } clusterDim;
+  } val;
+};
+
+struct cudaLaunchConfig_t {
+  dim3 gridDim, blockDim;
+  size_t dynamicSmemBytes;
+  cudaStream_t stream;
+  cudaLaunchAttribute *attrs;
+  unsigned numAttrs;
+};
+
+inline const char *cudaGetErrorString(cudaError_t) { return "emulated"; }
+inline const char *cudaGetErrorName(cudaError_t) { return "emulated"; }
+inline cudaError_t cudaPeekAtLastError() { return cudaSuccess; }
+inline cudaError_t cudaGetLastError() { return cudaSuccess; }
+inline cudaError_t cudaGetDeviceCount(int *count) { return *count = 1, cudaSuccess; }
+inline cudaError_t cudaGetDevice(int *ordinal) { return *ordinal = 0, cudaSuccess; }
+inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr which, int ordinal);
+inline cudaError_t cudaMalloc(void **memory, size_t bytes) {
+  *memory = ::operator new(bytes, std::align_val_t{256});
+  return cudaSuccess;
+}
+inline cudaError_t cudaFree(void *memory) {
+  ::operator delete(memory, std::align_val_t{256});
+  return cudaSuccess;
+}
+inline cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t) {
+  cudaMalloc(memory, bytes);
+  std::memset(*memory, 0xdb, bytes);
+  return cudaSuccess;
+}
+inline cudaError_t cudaFreeAsync(void *memory, cudaStream_t) { return cudaFree(memory); }
+inline cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+  return cudaSuccess;
+}
+inline cudaError_t cudaMemset(void *memory, int value, size_t bytes) {
+  if (bytes > 0) std::memset(memory, value, bytes);
+  return cudaSuccess;
+}
+inline cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t) { return cudaMemset(memory, value, bytes); }
+inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+template <class... Parameters>
+cudaError_t cudaFuncSetAttribute(void (*)(Parameters...), cudaFuncAttribute, int) {
+  return cudaSuccess;
+}
+
+template <class... Parameters>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters...), Parameters... arguments) {
+  const auto call = [&] { kernel(arguments...); };
+  lexvla::emulation::run(
+      config->gridDim, config->blockDim, config->numAttrs > 0 ? config->attrs[0].val.clusterDim.x : 1, config->dynamicSmemBytes,
+      [](void *context) { (*static_cast<const decltype(call) *>(context))(); }, const_cast<void *>(static_cast<const void *>(&call)));
+  return cudaSuccess;
+}
+
+#endif

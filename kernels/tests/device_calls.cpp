@@ -1,0 +1,255 @@
+#include "device_calls.h"
+
+#undef lexvla_project_max_forward
+#undef lexvla_project_max_backward
+#undef lexvla_activate_normalize_forward
+#undef lexvla_activate_normalize_backward
+#undef lexvla_token_activations
+#undef lexvla_sparsify_threshold
+#undef lexvla_sparsify_top_k
+#undef lexvla_csr_dot
+#undef lexvla_csr_top_k
+#undef lexvla_last_error
+
+#include <cuda_runtime_api.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace lexvla::tests::device {
+namespace {
+
+// A failure that is found here, and the library's last failure before it.
+thread_local char error[256];
+thread_local std::string library_then;
+
+void require(cudaError_t status, const char *what) {
+  if (status == cudaSuccess) return;
+  std::fprintf(stderr, "%s: %s\n", what, cudaGetErrorString(status));
+  std::abort();
+}
+
+constexpr int64_t kFence = 64;  // bytes before and after a copy, of which nothing may change
+
+/** An array's copy on the device, at the same distance from a multiple of 16 bytes as the original. */
+class Copy {
+ public:
+  Copy(const void *host, int64_t bytes) : host_(host), bytes_(host == nullptr ? 0 : bytes) {
+    shift_ = static_cast<int64_t>(reinterpret_cast<uintptr_t>(host) % 16);
+    fenced_.resize(static_cast<size_t>(bytes_ + shift_ + 2 * kFence), 0x5a);
+    if (bytes_ > 0) std::memcpy(fenced_.data() + kFence + shift_, host, static_cast<size_t>(bytes_));
+    require(cudaMalloc(&memory_, fenced_.size()), "cudaMalloc");
+    require(cudaMemcpy(memory_, fenced_.data(), fenced_.size(), cudaMemcpyHostToDevice), "to the device");
+  }
+  ~Copy() { require(cudaFree(memory_), "cudaFree"); }
+  Copy(const Copy &) = delete;
+
+  template <class T>
+  T *as() const {
+    return host_ == nullptr ? nullptr : reinterpret_cast<T *>(static_cast<char *>(memory_) + kFence + shift_);
+  }
+  const void *host() const { return host_; }
+
+  /** Copies back to the original; inputs come back as they were, or the kernel wrote where it must not. */
+  void back() {
+    std::vector<char> now(fenced_.size());
+    require(cudaMemcpy(now.data(), memory_, now.size(), cudaMemcpyDeviceToHost), "from the device");
+    const size_t begin = static_cast<size_t>(kFence + shift_), end = begin + static_cast<size_t>(bytes_);
+    const bool fences = std::memcmp(now.data(), fenced_.data(), begin) == 0 &&
+                        std::memcmp(now.data() + end, fenced_.data() + end, now.size() - end) == 0;
+    const bool changed = bytes_ > 0 && std::memcmp(now.data() + begin, fenced_.data() + begin, end - begin) != 0;
+    if (!fences || (changed && !output_)) {
+      std::fprintf(stderr, "a kernel wrote %s\n", fences ? "to an input" : "outside an output");
+      std::abort();
+    }
+    if (output_ && bytes_ > 0) std::memcpy(const_cast<void *>(host_), now.data() + begin, end - begin);
+  }
+  void set_output() { output_ = true; }
+
+ private:
+  const void *host_;
+  int64_t bytes_, shift_;
+  bool output_ = false;
+  std::vector<char> fenced_;
+  void *memory_ = nullptr;
+};
+
+/** The arrays of one call. */
+class Arrays {
+ public:
+  template <class T>
+  const T *in(const T *host, int64_t elements, int64_t bytes = 0) {
+    return copy_of(host, elements * (bytes != 0 ? bytes : element<T>()))->template as<const T>();
+  }
+  template <class T>
+  T *out(T *host, int64_t elements) {
+    Copy *copy = copy_of(host, elements * element<T>());
+    copy->set_output();
+    return copy->template as<T>();
+  }
+
+  /** Runs call(exec) on the device, first to learn its workspace, and brings the outputs back. */
+  template <class Call>
+  int32_t run(const lexvla_exec &from, const Call &call) {
+    error[0] = 0;
+    lexvla_exec exec = from;
+    exec.device = 0;
+    int64_t needed = -1;
+    exec.workspace_needed = &needed;
+    int32_t status = call(&exec);
+    if (status != LEXVLA_OK) return status;
+    exec.workspace_needed = nullptr;
+    exec.workspace_bytes = needed;
+    require(cudaMalloc(&exec.workspace, static_cast<size_t>(needed > 0 ? needed : 1)), "cudaMalloc");
+    require(cudaMemset(exec.workspace, 0xdb, static_cast<size_t>(needed)), "cudaMemset");
+    if (needed > 0) {
+      // One byte less is refused; without any, the call takes its own.
+      lexvla_exec less = exec;
+      --less.workspace_bytes;
+      if (call(&less) != LEXVLA_INVALID_ARGUMENT) {
+        std::fprintf(stderr, "a workspace of one byte less than needed was taken\n");
+        std::abort();
+      }
+    }
+    status = call(&exec);
+    require(cudaDeviceSynchronize(), "the kernel");
+    require(cudaFree(exec.workspace), "cudaFree");
+    for (const auto &copy : copies_) copy->back();
+    return status;
+  }
+
+ private:
+  template <class T>
+  static constexpr int64_t element() {
+    if constexpr (std::is_void_v<T>) {
+      return 1;
+    } else {
+      return sizeof(T);
+    }
+  }
+  Copy *copy_of(const void *host, int64_t bytes) {
+    for (const auto &copy : copies_) {
+      if (host != nullptr && copy->host() == host) return copy.get();  // in place
+    }
+    copies_.push_back(std::make_unique<Copy>(host, bytes));
+    return copies_.back().get();
+  }
+  std::vector<std::unique_ptr<Copy>> copies_;
+};
+
+int64_t element_bytes(int32_t type) { return type == LEXVLA_BFLOAT16 ? 2 : 4; }
+
+/** What the host says of a CSR that does not fit. */
+int32_t capacity_status(int32_t status, const int32_t *offsets, int64_t rows, int64_t capacity, const int32_t *ids) {
+  if (status != LEXVLA_OK || ids == nullptr || offsets[rows] <= capacity) return status;
+  library_then = lexvla_last_error();
+  std::snprintf(error, sizeof error, "%d entries are kept, capacity %lld", offsets[rows], static_cast<long long>(capacity));
+  return LEXVLA_CAPACITY;
+}
+
+}  // namespace
+
+const char *last_error() { return error[0] != 0 && library_then == lexvla_last_error() ? error : lexvla_last_error(); }
+
+int32_t project_max_forward(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask, const void *codebook,
+    int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners) {
+  Arrays a;
+  const void *t = a.in(tokens, images * count * width, element_bytes(type)), *c = a.in(codebook, words * width, element_bytes(type));
+  const uint8_t *m = a.in(mask, images * count);
+  float *s = a.out(scores, images * words);
+  int32_t *w = a.out(winners, images * words);
+  return a.run(*exec, [&](const lexvla_exec *on) {
+    return lexvla_project_max_forward(on, type, t, m, c, images, count, width, words, s, w);
+  });
+}
+
+int32_t project_max_backward(const lexvla_exec *exec, int32_t type, const float *grad_scores, const int32_t *winners, const void *tokens,
+    const void *codebook, int64_t images, int64_t count, int64_t width, int64_t words, float *grad_tokens, float *grad_codebook,
+    int32_t add_codebook) {
+  Arrays a;
+  const float *g = a.in(grad_scores, images * words);
+  const int32_t *w = a.in(winners, images * words);
+  const void *t = a.in(tokens, images * count * width, element_bytes(type)), *c = a.in(codebook, words * width, element_bytes(type));
+  float *gt = a.out(grad_tokens, images * count * width), *gc = a.out(grad_codebook, words * width);
+  return a.run(*exec, [&](const lexvla_exec *on) {
+    return lexvla_project_max_backward(on, type, g, w, t, c, images, count, width, words, gt, gc, add_codebook);
+  });
+}
+
+int32_t activate_normalize_forward(
+    const lexvla_exec *exec, const float *scores, int64_t rows, int64_t words, float *activations, float *norms) {
+  Arrays a;
+  const float *s = a.in(scores, rows * words);
+  float *x = a.out(activations, rows * words), *n = a.out(norms, rows);
+  return a.run(*exec, [&](const lexvla_exec *on) { return lexvla_activate_normalize_forward(on, s, rows, words, x, n); });
+}
+
+int32_t activate_normalize_backward(const lexvla_exec *exec, const float *grad_activations, const float *scores, const float *norms,
+    int64_t rows, int64_t words, float *grad_scores) {
+  Arrays a;
+  const float *g = a.in(grad_activations, rows * words), *s = a.in(scores, rows * words), *n = a.in(norms, rows);
+  float *x = a.out(grad_scores, rows * words);
+  return a.run(*exec, [&](const lexvla_exec *on) { return lexvla_activate_normalize_backward(on, g, s, n, rows, words, x); });
+}
+
+int32_t token_activations(const lexvla_exec *exec, int32_t type, const void *tokens, const void *codebook, int64_t count, int64_t width,
+    int64_t words, float *activations, float *norms) {
+  Arrays a;
+  const void *t = a.in(tokens, count * width, element_bytes(type)), *c = a.in(codebook, words * width, element_bytes(type));
+  float *x = a.out(activations, count * words), *n = a.out(norms, count);
+  return a.run(*exec, [&](const lexvla_exec *on) { return lexvla_token_activations(on, type, t, c, count, width, words, x, n); });
+}
+
+int32_t sparsify_threshold(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, float threshold, int64_t capacity,
+    int32_t *offsets, int32_t *ids, float *weights) {
+  Arrays a;
+  const float *x = a.in(values, rows * words);
+  int32_t *o = a.out(offsets, rows + 1), *i = a.out(ids, capacity);
+  float *w = a.out(weights, capacity);
+  const int32_t status = a.run(*exec,
+      [&](const lexvla_exec *on) { return lexvla_sparsify_threshold(on, x, rows, words, threshold, capacity, o, i, w); });
+  return capacity_status(status, offsets, rows, capacity, ids);
+}
+
+int32_t sparsify_top_k(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, int64_t k, int64_t capacity,
+    int32_t *offsets, int32_t *ids, float *weights) {
+  Arrays a;
+  const float *x = a.in(values, rows * words);
+  int32_t *o = a.out(offsets, rows + 1), *i = a.out(ids, capacity);
+  float *w = a.out(weights, capacity);
+  const int32_t status =
+      a.run(*exec, [&](const lexvla_exec *on) { return lexvla_sparsify_top_k(on, x, rows, words, k, capacity, o, i, w); });
+  return capacity_status(status, offsets, rows, capacity, ids);
+}
+
+int32_t csr_dot(const lexvla_exec *exec, const int32_t *a_offsets, const int32_t *a_ids, const float *a_weights, int64_t a_rows,
+    const int32_t *b_offsets, const int32_t *b_ids, const float *b_weights, int64_t b_rows, int64_t words, float *products) {
+  Arrays a;
+  const int64_t a_end = a_rows > 0 ? a_offsets[a_rows] : 0, b_end = b_rows > 0 ? b_offsets[b_rows] : 0;
+  const int32_t *ao = a.in(a_offsets, a_rows > 0 ? a_rows + 1 : 0), *ai = a.in(a_ids, a_end);
+  const int32_t *bo = a.in(b_offsets, b_rows > 0 ? b_rows + 1 : 0), *bi = a.in(b_ids, b_end);
+  const float *aw = a.in(a_weights, a_end), *bw = a.in(b_weights, b_end);
+  float *p = a.out(products, a_rows * b_rows);
+  return a.run(*exec, [&](const lexvla_exec *on) { return lexvla_csr_dot(on, ao, ai, aw, a_rows, bo, bi, bw, b_rows, words, p); });
+}
+
+int32_t csr_top_k(const lexvla_exec *exec, const int32_t *query_ids, const float *query_weights, int64_t query_size,
+    const int32_t *offsets, const int32_t *ids, const float *weights, int64_t rows, int64_t words, int64_t k, int32_t *hit_rows,
+    float *hit_scores, int64_t *hits) {
+  Arrays a;
+  const int64_t end = rows > 0 ? offsets[rows] : 0;
+  const int32_t *qi = a.in(query_ids, query_size), *o = a.in(offsets, rows > 0 ? rows + 1 : 0), *i = a.in(ids, end);
+  const float *qw = a.in(query_weights, query_size), *w = a.in(weights, end);
+  int32_t *hr = a.out(hit_rows, k);
+  float *hs = a.out(hit_scores, k);
+  int64_t *h = a.out(hits, 1);
+  return a.run(
+      *exec, [&](const lexvla_exec *on) { return lexvla_csr_top_k(on, qi, qw, query_size, o, i, w, rows, words, k, hr, hs, h); });
+}
+
+}  // namespace lexvla::tests::device

@@ -34,13 +34,19 @@ void require(cudaError_t status, const char *what) {
   std::abort();
 }
 
-constexpr int64_t kFence = 64;  // bytes before and after a copy, of which nothing may change
+constexpr int64_t kFence = 256;  // bytes before and after a copy, of which nothing may change
+
+/** LEXVLA_TEST_ALIGNED=true: all copies lie at multiples of 256 bytes, as the kernels for whole vectors ask for. */
+bool aligned() {
+  const char *given = std::getenv("LEXVLA_TEST_ALIGNED");
+  return given != nullptr && std::string(given) == "true";
+}
 
 /** An array's copy on the device, at the same distance from a multiple of 16 bytes as the original. */
 class Copy {
  public:
   Copy(const void *host, int64_t bytes) : host_(host), bytes_(host == nullptr ? 0 : bytes) {
-    shift_ = static_cast<int64_t>(reinterpret_cast<uintptr_t>(host) % 16);
+    shift_ = aligned() ? 0 : static_cast<int64_t>(reinterpret_cast<uintptr_t>(host) % 16);
     fenced_.resize(static_cast<size_t>(bytes_ + shift_ + 2 * kFence), 0x5a);
     if (bytes_ > 0) std::memcpy(fenced_.data() + kFence + shift_, host, static_cast<size_t>(bytes_));
     require(cudaMalloc(&memory_, fenced_.size()), "cudaMalloc");

@@ -75,6 +75,11 @@ void barrier(int name, unsigned count);
 /** Waits for all threads of the cluster. */
 void cluster_barrier();
 
+/** A copy (of zeros, if `from` is NULL) that is done when this thread waits for its group, no sooner. */
+void defer_copy(void *to, const void *from, size_t bytes);
+void commit_copies();
+void finish_copies(size_t pending);
+
 inline unsigned lane() { return threadIdx.x % 32; }
 
 template <class T>
@@ -119,6 +124,12 @@ template <class T>
 T atomicAdd(T *address, T value) {
   const T before = *address;
   *address = before + value;
+  return before;
+}
+template <class T>
+T atomicMax(T *address, T value) {
+  const T before = *address;
+  if (value > before) *address = value;
   return before;
 }
 inline unsigned __float_as_uint(float x) {

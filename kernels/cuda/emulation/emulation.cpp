@@ -26,6 +26,12 @@ constexpr size_t kStack = size_t{256} << 10;
 constexpr size_t kMostExchanged = 64;
 constexpr int kBarriers = 16;
 
+struct DeferredCopy {
+  void *to;
+  const void *from;
+  size_t bytes;
+};
+
 struct Fiber {
   std::unique_ptr<char[]> stack{new char[kStack]};
   ucontext_t start;
@@ -35,6 +41,8 @@ struct Fiber {
   uint3 thread{};
   unsigned block = 0;  // rank in the cluster
   const char *waits_for = nullptr;
+  std::vector<DeferredCopy> open_group;
+  std::vector<std::vector<DeferredCopy>> groups;
 };
 
 struct Warp {
@@ -143,6 +151,8 @@ void run_cluster(dim3 block, unsigned cluster, size_t shared, std::mt19937_64 &r
       Fiber &fiber = machine.fibers[b * threads + t];
       fiber.started = fiber.done = false;
       fiber.block = b;
+      fiber.open_group.clear();
+      fiber.groups.clear();
       fiber.thread = {t % block.x, t / block.x % block.y, t / (block.x * block.y)};
     }
   }
@@ -239,6 +249,27 @@ void cluster_barrier() {
   arrive_and_wait(machine.cluster, blockDim.x * blockDim.y * blockDim.z * static_cast<unsigned>(machine.blocks.size()), "cluster");
 }
 
+void defer_copy(void *to, const void *from, size_t bytes) { machine.now->open_group.push_back({to, from, bytes}); }
+
+void commit_copies() {
+  machine.now->groups.push_back(std::move(machine.now->open_group));
+  machine.now->open_group.clear();
+}
+
+void finish_copies(size_t pending) {
+  auto &groups = machine.now->groups;
+  while (groups.size() > pending) {
+    for (const DeferredCopy &copy : groups.front()) {
+      if (copy.from != nullptr) {
+        std::memcpy(copy.to, copy.from, copy.bytes);
+      } else {
+        std::memset(copy.to, 0, copy.bytes);
+      }
+    }
+    groups.erase(groups.begin());
+  }
+}
+
 void *dynamic_shared() { return machine.blocks[machine.now->block].shared.get(); }
 void *dynamic_shared(unsigned rank) { return machine.blocks[rank].shared.get(); }
 unsigned cluster_rank() { return machine.now->block; }
@@ -270,6 +301,6 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr which, int) {
   }();
   *value = which == cudaDevAttrComputeCapabilityMajor ? capability / 10
            : which == cudaDevAttrComputeCapabilityMinor ? capability % 10
-                                                        : 3;
+                                                        : 4;
   return cudaSuccess;
 }

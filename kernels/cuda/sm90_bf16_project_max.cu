@@ -1,0 +1,247 @@
+/*
+ * project_max_forward of bfloat16 on Hopper: wgmma from shared memory that the tensor memory accelerator fills.
+ *
+ *   cluster     two blocks with neighbouring tiles of 128 words and the same 256 rows; each fetches half of the rows for both
+ *   block       one warp group that fetches, two that multiply 64 words each with all rows; a ring of four stages
+ *   registers   128 accumulators a thread: the maximum over rows is taken in the thread, then in its quad
+ *   clusters    stay, and take tiles in an order that keeps both operands in L2
+ *
+ * No score is ever stored; a tile ends in one atomic maximum per word and image. Compiled for sm_90a alone.
+ */
+#include "sm90_bf16_project_max.h"
+
+#include "../core/failure.h"
+#include "ptx_sm90.h"
+
+namespace lexvla::cuda {
+namespace {
+
+using namespace sm90;
+
+struct Problem {
+  const uint8_t *mask;
+  int64_t images, count, width, words;
+  uint64_t *keys;  // [images, words], 0 at first
+};
+
+/** The place of a stage's operands, and the barriers of the ring. */
+struct Ring {
+  char *memory;
+  uint64_t *full, *empty;
+
+  __device__ explicit Ring(char *shared)
+      : memory(shared), full(reinterpret_cast<uint64_t *>(shared + kStages * kStageBytes)), empty(full + kStages) {}
+  __device__ char *words(int stage) const { return memory + stage * kStageBytes; }
+  __device__ char *rows(int stage) const { return memory + stage * kStageBytes + kWordBytes; }
+};
+
+/** Where a walk around the ring is; the parity of the phase that ends next. */
+struct Place {
+  int stage = 0;
+  uint32_t parity = 0;
+  __device__ void advance() {
+    if (++stage == kStages) {
+      stage = 0;
+      parity ^= 1;
+    }
+  }
+};
+
+/** Sends the best of the rows [begin, end) of a tile to the keys of an image; rows count from the tile's first. */
+__device__ inline void send_best(const Problem &p, const float (&sum)[128], int64_t first_word, int64_t tile_row, int64_t image, int begin,
+    int end) {
+  const int thread = threadIdx.x % 128, shift = row_of(thread, 0);
+  const int from = begin - shift, to = end - shift;  // of the rows i / 4 * 8 + i % 2 that are constants below
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    float best = -INFINITY;
+    bool any = false;
+#pragma unroll
+    for (int pair = 0; pair < 32; ++pair) {
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const int row = pair * 8 + i;
+        const bool there = row >= from && row < to && (p.mask == nullptr || p.mask[tile_row + row + shift] != 0);
+        if (there) best = greater_or_nan(best, sum[pair * 4 + half * 2 + i]);
+        any = any || there;
+      }
+    }
+#pragma unroll
+    for (int lanes = 1; lanes <= 2; lanes *= 2) best = greater_or_nan(best, __shfl_xor_sync(0xffffffffu, best, lanes));
+    // The index after the maximum: from the last row to the first, so that the first of equal ones stays.
+    int winner = kRows;
+    if (any) {
+#pragma unroll
+      for (int pair = 31; pair >= 0; --pair) {
+#pragma unroll
+        for (int i = 1; i >= 0; --i) {
+          const int row = pair * 8 + i;
+          const float score = sum[pair * 4 + half * 2 + i];
+          const bool there = row >= from && row < to && (p.mask == nullptr || p.mask[tile_row + row + shift] != 0);
+          if (there && (score == best || (score != score && best != best))) winner = row + shift;
+        }
+      }
+    }
+#pragma unroll
+    for (int lanes = 1; lanes <= 2; lanes *= 2) {
+      const int other = __shfl_xor_sync(0xffffffffu, winner, lanes);
+      winner = other < winner ? other : winner;
+    }
+    const int64_t word = first_word + word_of(thread, half * 2);
+    if (thread % 4 == 0 && winner < kRows && word < p.words) {
+      const int32_t token = static_cast<int32_t>(tile_row + winner - image * p.count);
+      atomicMax(reinterpret_cast<unsigned long long *>(p.keys + image * p.words + word),
+          static_cast<unsigned long long>(key_of(best, __float_as_uint(best), token)));
+    }
+  }
+}
+
+/** With one token an image, a score is the maximum: every thread sends its own. */
+__device__ inline void send_each(const Problem &p, const float (&sum)[128], int64_t first_word, int64_t tile_row) {
+  const int thread = threadIdx.x % 128;
+#pragma unroll
+  for (int i = 0; i < 128; ++i) {
+    const int64_t image = tile_row + row_of(thread, i), word = first_word + word_of(thread, i);
+    if (image < p.images && word < p.words && (p.mask == nullptr || p.mask[image] != 0)) {
+      p.keys[image * p.words + word] = key_of(sum[i], __float_as_uint(sum[i]), 0);
+    }
+  }
+}
+
+__global__ void __launch_bounds__(kThreads, 1)
+    kernel(const __grid_constant__ TensorMap codes, const __grid_constant__ TensorMap tokens, Problem p, int word_tiles, int row_tiles) {
+  LEXVLA_DYNAMIC_SHARED(shared);
+  const Ring ring(shared);
+  const uint32_t rank = cluster_rank();
+  if (threadIdx.x == 0) {
+    for (int stage = 0; stage < kStages; ++stage) {
+      init_barrier(ring.full + stage, 1);
+      init_barrier(ring.empty + stage, kConsumers * kCluster);
+    }
+    fence_barriers();
+  }
+  sync_cluster();
+
+  const int steps = static_cast<int>(blocks_of(p.width, kDepth)), clusters = gridDim.x / kCluster, all = word_tiles * row_tiles;
+  const int group = threadIdx.x / 128;
+  Place place;
+  if (group == 0) {
+    give_registers<kProducerRegisters>();
+    if (threadIdx.x == 0) {
+      for (int at = blockIdx.x / kCluster; at < all; at += clusters) {
+        const Tile tile = tile_at(at, word_tiles, row_tiles);
+        const int first_word = (tile.words * kCluster + static_cast<int>(rank)) * kWords;
+        const int first_row = tile.rows * kRows + static_cast<int>(rank) * (kRows / kCluster);
+        for (int step = 0; step < steps; ++step) {
+          wait_for(ring.empty + place.stage, place.parity ^ 1);
+          arrive_expecting(ring.full + place.stage, kStageBytes);
+          const int column = step * kDepth;
+          copy_box(ring.words(place.stage), codes, column, first_word, ring.full + place.stage);
+          copy_box_to((1 << kCluster) - 1, ring.rows(place.stage) + rank * (kRowBytes / kCluster), tokens, column, first_row,
+              ring.full + place.stage);
+          place.advance();
+        }
+      }
+    }
+  } else {
+    take_registers<kConsumerRegisters>();
+    const auto release = [&](int stage) {
+      // One thread of the group for each block of the cluster.
+      if (threadIdx.x % 128 < kCluster) arrive_at(ring.empty + stage, threadIdx.x % 128);
+    };
+    for (int at = blockIdx.x / kCluster; at < all; at += clusters) {
+      const Tile tile = tile_at(at, word_tiles, row_tiles);
+      const int64_t first_word = int64_t{tile.words * kCluster + static_cast<int>(rank)} * kWords + (group - 1) * 64;
+      const int64_t tile_row = int64_t{tile.rows} * kRows;
+      float sum[128];
+      int before = 0;
+      for (int step = 0; step < steps; ++step) {
+        wait_for(ring.full + place.stage, place.parity);
+        begin_products();
+        const uint64_t a = descriptor_of(ring.words(place.stage) + (group - 1) * 64 * kSwizzleBytes);
+        const uint64_t b = descriptor_of(ring.rows(place.stage));
+#pragma unroll
+        for (int k = 0; k < kDepth / 16; ++k) multiply_64x256x16(sum, a + k * 2, b + k * 2, step > 0 || k > 0);
+        commit_products();
+        wait_for_products<1>();
+        if (step > 0) release(before);
+        before = place.stage;
+        place.advance();
+      }
+      wait_for_products<0>();
+      release(before);
+
+      if (p.count == 1) {
+        send_each(p, sum, first_word, tile_row);
+        continue;
+      }
+      const int64_t end_row = smaller(tile_row + kRows, p.images * p.count);
+      for (int64_t image = tile_row / p.count; image * p.count < end_row; ++image) {
+        const int64_t begin = image * p.count - tile_row, end = begin + p.count;
+        send_best(p, sum, first_word, tile_row, image, static_cast<int>(begin < 0 ? 0 : begin), static_cast<int>(smaller(end, end_row - tile_row)));
+      }
+    }
+  }
+  sync_cluster();  // nobody leaves while the other block may still write to its shared memory
+}
+
+__global__ void __launch_bounds__(256) unpack_kernel(const uint64_t *keys, int64_t n, float *scores, int32_t *winners) {
+  for (int64_t i = blockIdx.x * int64_t{256} + threadIdx.x; i < n; i += int64_t{gridDim.x} * 256) {
+    scores[i] = __uint_as_float(score_bits_of(keys[i]));
+    if (winners != nullptr) winners[i] = token_of(keys[i]);
+  }
+}
+
+#if defined(__CUDACC__)
+/** The map of [rows, width] bfloat16, in boxes of box_rows lines of kDepth, swizzled; outside of the matrix is 0. */
+TensorMap tensor_map(const void *matrix, int64_t rows, int64_t width, int box_rows) {
+  static const auto encode = [] {
+    // From the driver that is there; the library is not linked to it.
+    void *function = nullptr;
+    cudaDriverEntryPointQueryResult found;
+    require(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found),
+        "cudaGetDriverEntryPointByVersion");
+    if (found != cudaDriverEntryPointSuccess) fail(LEXVLA_CUDA_ERROR, "the driver has no cuTensorMapEncodeTiled: install one that serves CUDA 12.0");
+    return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function);
+  }();
+  TensorMap map;
+  const cuuint64_t sizes[] = {static_cast<cuuint64_t>(width), static_cast<cuuint64_t>(rows)};
+  const cuuint64_t strides[] = {static_cast<cuuint64_t>(width) * 2};
+  const cuuint32_t box[] = {kDepth, static_cast<cuuint32_t>(box_rows)}, steps[] = {1, 1};
+  const CUresult status = encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<void *>(matrix), sizes, strides, box, steps,
+      CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  if (status != CUDA_SUCCESS) {
+    fail(LEXVLA_CUDA_ERROR, "cuTensorMapEncodeTiled of [%lld, %lld] at %p: status %d", static_cast<long long>(rows),
+        static_cast<long long>(width), matrix, static_cast<int>(status));
+  }
+  return map;
+}
+#else
+TensorMap tensor_map(const void *matrix, int64_t rows, int64_t width, int box_rows) {
+  return {static_cast<const char *>(matrix), rows, width, box_rows};
+}
+#endif
+
+}  // namespace
+
+bool sm90_bf16_project_max_takes(int64_t images, int64_t count, int64_t width, int64_t words) {
+  return images <= INT32_MAX / count && width <= INT32_MAX - kDepth &&
+         blocks_of(words, kWords * kCluster) * blocks_of(images * count, kRows) <= INT32_MAX / kGroup;
+}
+
+int64_t sm90_bf16_project_max_workspace(int64_t images, int64_t words) { return images * words * 8; }
+
+void sm90_bf16_project_max(const Call &call, const void *tokens, const uint8_t *mask, const void *codebook, int64_t images, int64_t count,
+    int64_t width, int64_t words, float *scores, int32_t *winners) {
+  const int64_t word_tiles = blocks_of(words, kWords * kCluster), row_tiles = blocks_of(images * count, kRows);
+  const int64_t clusters = smaller(attribute(cudaDevAttrMultiProcessorCount, call.device()) / kCluster, word_tiles * row_tiles);
+  uint64_t *const keys = call.array<uint64_t>(0);
+  require(cudaMemsetAsync(keys, 0, static_cast<size_t>(images * words) * 8, call.stream()), "cudaMemsetAsync");
+  call.launch_clusters("sm90_bf16_project_max", kernel, kCluster, dim3(static_cast<unsigned>(clusters * kCluster)), kThreads, kSharedBytes,
+      tensor_map(codebook, words, width, kWords), tensor_map(tokens, images * count, width, kRows / kCluster),
+      Problem{mask, images, count, width, words, keys}, static_cast<int>(word_tiles), static_cast<int>(row_tiles));
+  call.launch("sm90_bf16_project_max, unpack", unpack_kernel, grid_of(blocks_of(images * words, 256)), 256, 0, keys, images * words, scores,
+      winners);
+}
+
+}  // namespace lexvla::cuda

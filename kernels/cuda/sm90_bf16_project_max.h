@@ -1,0 +1,78 @@
+/*
+ * Geometry of sm90_bf16_project_max.cu, and the order in which its clusters take tiles. Functions of integers alone, tested
+ * on the host.
+ *
+ * The tokens of all images are one sequence of rows, cut into tiles of 256 without regard to images: an image of 257 tokens
+ * costs 257 rows. What a tile knows of an image is joined by an atomic maximum over keys that order as candidates do, which
+ * gives the same bits whatever the order.
+ */
+#ifndef LEXVLA_CUDA_SM90_BF16_PROJECT_MAX_H
+#define LEXVLA_CUDA_SM90_BF16_PROJECT_MAX_H
+
+#include "call.h"
+#include "elements.h"
+
+namespace lexvla::cuda {
+
+namespace sm90 {
+
+constexpr int kConsumers = 2, kCluster = 2;                  // warp groups that multiply; blocks that share rows
+constexpr int kThreads = 128 * (kConsumers + 1);
+constexpr int kWords = 64 * kConsumers, kRows = 256, kDepth = 64;  // of a tile; words are the rows of the product
+constexpr int kStages = 4;
+constexpr int kWordBytes = kWords * kDepth * 2, kRowBytes = kRows * kDepth * 2, kStageBytes = kWordBytes + kRowBytes;
+constexpr int kSharedBytes = kStages * kStageBytes + 2 * kStages * 8;
+constexpr int kProducerRegisters = 40, kConsumerRegisters = 232;
+static_assert(kSharedBytes <= 227 * 1024, "more shared memory than a block can have");
+static_assert(128 * (kProducerRegisters + kConsumers * kConsumerRegisters) <= 65536, "more registers than a processor has");
+
+/** The word (of a warp group's 64) of accumulator i of a thread of it, and its row of the tile. */
+__host__ __device__ constexpr int word_of(int thread, int i) { return thread / 32 * 16 + thread % 32 / 4 + i % 4 / 2 * 8; }
+__host__ __device__ constexpr int row_of(int thread, int i) { return i / 4 * 8 + thread % 4 * 2 + i % 2; }
+
+/** A tile of rows, and the pair of word tiles that a cluster multiplies with it. */
+struct Tile {
+  int words, rows;
+};
+
+/** Pairs of word tiles in groups of this many: a group's codes, 24 MB at width 4096, stay in L2 while all rows pass by. */
+constexpr int kGroup = 8;
+
+/** The tile at a place of the order, of word_tiles (of a cluster) x row_tiles, fewer than 2^31. */
+__host__ __device__ inline Tile tile_at(int place, int word_tiles, int row_tiles) {
+  const int group = place / (kGroup * row_tiles), left = word_tiles - group * kGroup, size = left < kGroup ? left : kGroup;
+  const int within = place - group * kGroup * row_tiles;
+  return {group * kGroup + within % size, within / size};
+}
+
+/** A key that is greater for what precedes() puts first, and greater than 0 for every token. -0 counts as 0. */
+__host__ __device__ inline uint64_t key_of(float score, uint32_t bits_of_score, int32_t token) {
+  const uint32_t bits = score == 0 ? 0u : bits_of_score;
+  const uint32_t ordered = score != score ? 0xffffffffu : (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
+  return uint64_t{ordered} << 32 | (0xffffffffu - static_cast<uint32_t>(token));
+}
+
+/** The bits of the score that a key was made of, NaN in one form, and its token; -inf and -1 for 0. */
+__host__ __device__ inline uint32_t score_bits_of(uint64_t key) {
+  const uint32_t ordered = static_cast<uint32_t>(key >> 32);
+  return key == 0 ? 0xff800000u : ordered == 0xffffffffu ? 0x7fffffffu : (ordered & 0x80000000u) != 0 ? ordered & 0x7fffffffu : ~ordered;
+}
+__host__ __device__ inline int32_t token_of(uint64_t key) {
+  return key == 0 ? -1 : static_cast<int32_t>(0xffffffffu - static_cast<uint32_t>(key));
+}
+
+}  // namespace sm90
+
+/** Whether the kernel takes a problem that sm80_bf16_project_max_takes: rows and tiles are counted in 32 bits. */
+bool sm90_bf16_project_max_takes(int64_t images, int64_t count, int64_t width, int64_t words);
+
+/** Bytes of workspace. */
+int64_t sm90_bf16_project_max_workspace(int64_t images, int64_t words);
+
+/** project_max_forward of bfloat16 on Hopper. Nothing is empty. */
+void sm90_bf16_project_max(const Call &call, const void *tokens, const uint8_t *mask, const void *codebook, int64_t images, int64_t count,
+    int64_t width, int64_t words, float *scores, int32_t *winners);
+
+}  // namespace lexvla::cuda
+
+#endif

@@ -1,0 +1,127 @@
+/* Which thread of the CUDA kernels has which element, and where it lies in shared memory: arithmetic, tested as such. */
+#include <set>
+#include <utility>
+
+#include "../cuda/score_tile.h"
+#include "../cuda/sm80_bf16_project_max.h"
+#include "../cuda/sm90_bf16_project_max.h"
+#include "support.h"
+
+using namespace lexvla::cuda;
+
+TEST_CASE("geometry: the threads of a score tile have every element once") {
+  std::set<std::pair<int, int>> seen;
+  for (int thread = 0; thread < kTileThreads; ++thread) {
+    for (int i = 0; i < kPerThread; ++i) {
+      for (int j = 0; j < kPerThread; ++j) seen.emplace(tile_token(thread, i), tile_word(thread, j));
+    }
+  }
+  CHECK(seen.size() == kTileTokens * kTileWords);
+  CHECK(*seen.begin() == std::make_pair(0, 0));
+  CHECK(*seen.rbegin() == std::make_pair(kTileTokens - 1, kTileWords - 1));
+}
+
+TEST_CASE("geometry: a thread's tokens of a score tile ascend, so that of equal scores the first stays") {
+  for (int thread = 0; thread < kTileThreads; ++thread) {
+    for (int i = 1; i < kPerThread; ++i) CHECK(tile_token(thread, i) > tile_token(thread, i - 1));
+  }
+}
+
+TEST_CASE("geometry: sm80, the accumulators of all threads are the tile, rows ascending within a thread") {
+  std::set<std::pair<int, int>> seen;
+  for (int thread = 0; thread < sm80::kThreads; ++thread) {
+    int before = -1;
+    for (int n = 0; n < sm80::kWarpRows / 8; ++n) {
+      for (int i = 0; i < 2; ++i) {
+        CHECK(sm80::row_of(thread, n, i) > before);
+        before = sm80::row_of(thread, n, i);
+      }
+      for (int m = 0; m < sm80::kWarpWords / 16; ++m) {
+        for (int i = 0; i < 4; ++i) seen.emplace(sm80::word_of(thread, m, i), sm80::row_of(thread, n, i));
+      }
+    }
+  }
+  CHECK(seen.size() == sm80::kWords * sm80::kRows);
+  CHECK(*seen.rbegin() == std::make_pair(sm80::kWords - 1, sm80::kRows - 1));
+}
+
+TEST_CASE("geometry: sm80, chunks of a stage do not collide, in memory or in banks") {
+  std::set<int> places;
+  for (int line = 0; line < sm80::kRows; ++line) {
+    for (int chunk = 0; chunk < sm80::kLineBytes / sm80::kChunk; ++chunk) places.insert(sm80::chunk_at(line, chunk));
+  }
+  CHECK(places.size() == static_cast<size_t>(sm80::kOperandBytes / sm80::kChunk));
+  CHECK(*places.rbegin() == sm80::kOperandBytes - sm80::kChunk);
+  // An 8 x 8 matrix is read as the same chunk of eight consecutive lines: 8 * 16 bytes, which are all 32 banks.
+  for (int line = 0; line < sm80::kRows; line += 8) {
+    for (int chunk = 0; chunk < 4; ++chunk) {
+      std::set<int> banks;
+      for (int i = 0; i < 8; ++i) banks.insert(sm80::chunk_at(line + i, chunk) % 128);
+      CHECK(banks.size() == 8);
+    }
+  }
+  // Eight consecutive threads store the four chunks of two lines.
+  for (int line = 0; line < sm80::kRows; line += 2) {
+    std::set<int> banks;
+    for (int i = 0; i < 8; ++i) banks.insert(sm80::chunk_at(line + i / 4, i % 4) % 128);
+    CHECK(banks.size() == 8);
+  }
+}
+
+TEST_CASE("geometry: sm90, the accumulators of a warp group are its tile") {
+  std::set<std::pair<int, int>> seen;
+  for (int thread = 0; thread < 128; ++thread) {
+    for (int i = 0; i < 128; ++i) {
+      seen.emplace(sm90::word_of(thread, i), sm90::row_of(thread, i));
+      // What send_best adds to the constants of its loops.
+      CHECK(sm90::row_of(thread, i) == i / 4 * 8 + i % 2 + sm90::row_of(thread, 0));
+    }
+  }
+  CHECK(seen.size() == 64 * sm90::kRows);
+  CHECK(*seen.rbegin() == std::make_pair(63, sm90::kRows - 1));
+}
+
+TEST_CASE("geometry: sm90, the order of tiles has every tile once, a group of words before the next") {
+  for (const int word_tiles : {1, 7, 8, 9, 45}) {
+    for (const int row_tiles : {1, 2, 257}) {
+      std::set<std::pair<int, int>> seen;
+      int group = 0;
+      for (int place = 0; place < word_tiles * row_tiles; ++place) {
+        const sm90::Tile tile = sm90::tile_at(place, word_tiles, row_tiles);
+        REQUIRE((tile.words >= 0 && tile.words < word_tiles && tile.rows >= 0 && tile.rows < row_tiles));
+        seen.emplace(tile.words, tile.rows);
+        CHECK(tile.words / sm90::kGroup >= group);
+        group = tile.words / sm90::kGroup;
+      }
+      CHECK(seen.size() == static_cast<size_t>(word_tiles * row_tiles));
+    }
+  }
+}
+
+TEST_CASE("geometry: sm90, keys order as candidates do and give them back") {
+  std::vector<Candidate> candidates;
+  for (const float score : {0.0f, -0.0f, 1.0f, -1.0f, 1e-45f, -1e-45f, 3e38f, -3e38f, lexvla::tests::kInf, -lexvla::tests::kInf,
+           lexvla::tests::kNaN, -lexvla::tests::kNaN}) {
+    for (const int32_t token : {0, 1, 256, std::numeric_limits<int32_t>::max()}) candidates.push_back({score, token});
+  }
+  const auto bits_of = [](float x) {
+    uint32_t bits;
+    std::memcpy(&bits, &x, 4);
+    return bits;
+  };
+  for (const Candidate &x : candidates) {
+    const uint64_t key = sm90::key_of(x.score, bits_of(x.score), x.token);
+    CHECK(key > 0);
+    CHECK(sm90::token_of(key) == x.token);
+    const uint32_t bits = sm90::score_bits_of(key);
+    float score;
+    std::memcpy(&score, &bits, 4);
+    CHECK((score == x.score || (std::isnan(score) && std::isnan(x.score))));
+    for (const Candidate &y : candidates) {
+      const bool equal = x.token == y.token && (x.score == y.score || (std::isnan(x.score) && std::isnan(y.score)));
+      CHECK((key > sm90::key_of(y.score, bits_of(y.score), y.token)) == (!equal && precedes(x, y)));
+    }
+  }
+  CHECK(sm90::token_of(0) == -1);
+  CHECK(sm90::score_bits_of(0) == bits_of(-lexvla::tests::kInf));
+}

@@ -9,17 +9,10 @@ constexpr int kThreads = 256;
 __global__ void __launch_bounds__(kThreads)
     forward_kernel(const float *scores, int64_t rows, int64_t words, float *activations, float *norms) {
   for (int64_t b = blockIdx.x; b < rows; b += gridDim.x) {
-    double squares = 0;
-    for (int64_t v = threadIdx.x; v < words; v += kThreads) {
-      const double a = elu1p(scores[b * words + v]);
-      squares += a * a;
-    }
-    const double norm = sqrt(block_sum<kThreads>(squares)), inverse = 1.0 / divisor(norm);
+    const RowScale scale = scale_of<kThreads>(scores + b * words, words);
     // Each thread reads what only it overwrites: activations may be scores.
-    for (int64_t v = threadIdx.x; v < words; v += kThreads) {
-      activations[b * words + v] = static_cast<float>(elu1p(scores[b * words + v]) * inverse);
-    }
-    if (threadIdx.x == 0) norms[b] = static_cast<float>(norm);
+    for (int64_t v = threadIdx.x; v < words; v += kThreads) activations[b * words + v] = activation(scores[b * words + v], scale.inverse);
+    if (threadIdx.x == 0) norms[b] = static_cast<float>(scale.norm);
   }
 }
 

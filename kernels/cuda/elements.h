@@ -95,6 +95,25 @@ __device__ inline int block_count_before(bool yes, int *total) {
   return sum_of_warps_before<kThreads>(__popc(votes), total) + __popc(votes & ((1u << threadIdx.x % 32) - 1));
 }
 
+/** What the activations of a row of scores are multiplied with, and their norm; to all threads of the block. */
+struct RowScale {
+  double inverse, norm;
+};
+
+template <int kThreads>
+__device__ inline RowScale scale_of(const float *scores, int64_t words) {
+  double squares = 0;
+  for (int64_t v = threadIdx.x; v < words; v += kThreads) {
+    const double a = elu1p(scores[v]);
+    squares += a * a;
+  }
+  const double norm = sqrt(block_sum<kThreads>(squares));
+  return {1.0 / divisor(norm), norm};
+}
+
+/** The activation of a score in a row of that scale: the same bits wherever it is computed. */
+__device__ inline float activation(float score, double inverse) { return static_cast<float>(elu1p(score) * inverse); }
+
 }  // namespace lexvla::cuda
 
 #endif

@@ -102,7 +102,7 @@ __device__ inline void wait_for_products() {
 }
 
 /** d[64, 256] = or += a[64, 16] . b[256, 16]^T by a warp group; a and b as descriptor_of gives them. */
-__device__ inline void multiply_64x256x16(float (&d)[128], uint64_t a, uint64_t b, bool add) {
+__device__ inline void multiply_64x256x16(float *d, uint64_t a, uint64_t b, bool add) {
   asm volatile(
       "{\n.reg .pred add;\n"
       "setp.ne.b32 add, %130, 0;\n"
@@ -133,6 +133,16 @@ __device__ inline void multiply_64x256x16(float (&d)[128], uint64_t a, uint64_t 
         "+f"(d[104]), "+f"(d[105]), "+f"(d[106]), "+f"(d[107]), "+f"(d[108]), "+f"(d[109]), "+f"(d[110]), "+f"(d[111]),
         "+f"(d[112]), "+f"(d[113]), "+f"(d[114]), "+f"(d[115]), "+f"(d[116]), "+f"(d[117]), "+f"(d[118]), "+f"(d[119]),
         "+f"(d[120]), "+f"(d[121]), "+f"(d[122]), "+f"(d[123]), "+f"(d[124]), "+f"(d[125]), "+f"(d[126]), "+f"(d[127])
+      : "l"(a), "l"(b), "r"(static_cast<int>(add)));
+}
+
+/** As multiply_64x256x16 with eight columns: d has four elements. */
+__device__ inline void multiply_64x8x16(float *d, uint64_t a, uint64_t b, bool add) {
+  asm volatile(
+      "{\n.reg .pred add;\n"
+      "setp.ne.b32 add, %6, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, %4, %5, add, 1, 1, 0, 0;\n}"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "l"(a), "l"(b), "r"(static_cast<int>(add)));
 }
 
@@ -247,13 +257,14 @@ inline float described(uint64_t descriptor, unsigned line, unsigned k) {
   return value(Bf16{bits});
 }
 
-inline void multiply_64x256x16(float (&d)[128], uint64_t a, uint64_t b, bool add) {
+/** d[64, columns] = or += a[64, 16] . b[columns, 16]^T; a thread has two of every eight columns. */
+inline void multiply_64(int columns, float *d, uint64_t a, uint64_t b, bool add) {
   const unsigned thread = threadIdx.x % 128;
   float x[2][16];
   for (unsigned half = 0; half < 2; ++half) {
     for (unsigned k = 0; k < 16; ++k) x[half][k] = described(a, thread / 32 * 16 + thread % 32 / 4 + half * 8, k);
   }
-  for (unsigned column = 0; column < 64; ++column) {
+  for (unsigned column = 0; column < static_cast<unsigned>(columns) / 4; ++column) {
     float y[16];
     for (unsigned k = 0; k < 16; ++k) y[k] = described(b, column / 2 * 8 + thread % 4 * 2 + column % 2, k);
     for (unsigned half = 0; half < 2; ++half) {
@@ -263,6 +274,8 @@ inline void multiply_64x256x16(float (&d)[128], uint64_t a, uint64_t b, bool add
     }
   }
 }
+inline void multiply_64x256x16(float *d, uint64_t a, uint64_t b, bool add) { multiply_64(256, d, a, b, add); }
+inline void multiply_64x8x16(float *d, uint64_t a, uint64_t b, bool add) { multiply_64(8, d, a, b, add); }
 
 inline float greater_or_nan(float x, float y) { return x != x || x > y ? x : y; }
 

@@ -14,9 +14,9 @@ struct RowCut {
   int64_t kept;
 };
 
-/** The cut that keeps min(k, number of positive or NaN values). All threads of the block call it and get it. */
-template <int kThreads>
-__device__ inline RowCut find_cut(const float *values, int64_t n, int64_t k) {
+/** The cut that keeps min(k, number of positive or NaN values) of value(0 .. n - 1). All threads of the block call it and get it. */
+template <int kThreads, class Value>
+__device__ inline RowCut find_cut(const Value &value, int64_t n, int64_t k) {
   __shared__ int counts[2048];
   __shared__ int chosen, still_wanted;
   constexpr int kShifts[] = {21, 10, 0};
@@ -30,7 +30,7 @@ __device__ inline RowCut find_cut(const float *values, int64_t n, int64_t k) {
     for (int i = threadIdx.x; i < bins; i += kThreads) counts[i] = 0;
     __syncthreads();
     for (int64_t i = threadIdx.x; i < n; i += kThreads) {
-      const uint32_t key = rank_of(__float_as_uint(values[i]));
+      const uint32_t key = rank_of(__float_as_uint(value(i)));
       if (key != 0 && (key & known) == prefix) atomicAdd(&counts[key >> kShifts[pass] & (bins - 1)], 1);
     }
     __syncthreads();

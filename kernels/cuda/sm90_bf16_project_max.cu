@@ -1,7 +1,7 @@
 /*
  * project_max_forward of bfloat16 on Hopper: wgmma from shared memory that the tensor memory accelerator fills.
  *
- *   cluster     two blocks with neighbouring tiles of 128 words and the same 256 rows; each fetches half of the rows for both
+ *   cluster     two blocks with neighbouring tiles of 128 words and the same rows; each fetches half of the rows for both
  *   block       one warp group that fetches, two that multiply 64 words each with all rows; a ring of four stages
  *   registers   128 accumulators a thread: the maximum over rows is taken in the thread, then in its quad
  *   clusters    stay, and take tiles in an order that keeps both operands in L2
@@ -22,17 +22,19 @@ struct Problem {
   const uint8_t *mask;
   int64_t images, count, width, words;
   uint64_t *keys;  // [images, words], 0 at first
+  int64_t stride;  // from the first row of a tile to that of the next
 };
 
 /** The place of a stage's operands, and the barriers of the ring. */
+template <class S>
 struct Ring {
   char *memory;
   uint64_t *full, *empty;
 
   __device__ explicit Ring(char *shared)
-      : memory(shared), full(reinterpret_cast<uint64_t *>(shared + kStages * kStageBytes)), empty(full + kStages) {}
-  __device__ char *words(int stage) const { return memory + stage * kStageBytes; }
-  __device__ char *rows(int stage) const { return memory + stage * kStageBytes + kWordBytes; }
+      : memory(shared), full(reinterpret_cast<uint64_t *>(shared + kStages * S::kStageBytes)), empty(full + kStages) {}
+  __device__ char *words(int stage) const { return memory + stage * S::kStageBytes; }
+  __device__ char *rows(int stage) const { return memory + stage * S::kStageBytes + S::kWordBytes; }
 };
 
 /** Where a walk around the ring is; the parity of the phase that ends next. */
@@ -48,7 +50,8 @@ struct Place {
 };
 
 /** Sends the best of the rows [begin, end) of a tile to the keys of an image; rows count from the tile's first. */
-__device__ inline void send_best(const Problem &p, const float (&sum)[128], int64_t first_word, int64_t tile_row, int64_t image, int begin,
+template <int kSums>
+__device__ inline void send_best(const Problem &p, const float (&sum)[kSums], int64_t first_word, int64_t tile_row, int64_t image, int begin,
     int end) {
   const int thread = threadIdx.x % 128, shift = row_of(thread, 0);
   const int from = begin - shift, to = end - shift;  // of the rows i / 4 * 8 + i % 2 that are constants below
@@ -57,7 +60,7 @@ __device__ inline void send_best(const Problem &p, const float (&sum)[128], int6
     float best = -INFINITY;
     bool any = false;
 #pragma unroll
-    for (int pair = 0; pair < 32; ++pair) {
+    for (int pair = 0; pair < kSums / 4; ++pair) {
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
         const int row = pair * 8 + i;
@@ -69,10 +72,11 @@ __device__ inline void send_best(const Problem &p, const float (&sum)[128], int6
 #pragma unroll
     for (int lanes = 1; lanes <= 2; lanes *= 2) best = greater_or_nan(best, __shfl_xor_sync(0xffffffffu, best, lanes));
     // The index after the maximum: from the last row to the first, so that the first of equal ones stays.
-    int winner = kRows;
+    constexpr int kNone = kSums * 2;  // beyond the tile's rows
+    int winner = kNone;
     if (any) {
 #pragma unroll
-      for (int pair = 31; pair >= 0; --pair) {
+      for (int pair = kSums / 4 - 1; pair >= 0; --pair) {
 #pragma unroll
         for (int i = 1; i >= 0; --i) {
           const int row = pair * 8 + i;
@@ -88,7 +92,7 @@ __device__ inline void send_best(const Problem &p, const float (&sum)[128], int6
       winner = other < winner ? other : winner;
     }
     const int64_t word = first_word + word_of(thread, half * 2);
-    if (thread % 4 == 0 && winner < kRows && word < p.words) {
+    if (thread % 4 == 0 && winner < kNone && word < p.words) {
       const int32_t token = static_cast<int32_t>(tile_row + winner - image * p.count);
       atomicMax(reinterpret_cast<unsigned long long *>(p.keys + image * p.words + word),
           static_cast<unsigned long long>(key_of(best, __float_as_uint(best), token)));
@@ -97,10 +101,11 @@ __device__ inline void send_best(const Problem &p, const float (&sum)[128], int6
 }
 
 /** With one token an image, a score is the maximum: every thread sends its own. */
-__device__ inline void send_each(const Problem &p, const float (&sum)[128], int64_t first_word, int64_t tile_row) {
+template <int kSums>
+__device__ inline void send_each(const Problem &p, const float (&sum)[kSums], int64_t first_word, int64_t tile_row) {
   const int thread = threadIdx.x % 128;
 #pragma unroll
-  for (int i = 0; i < 128; ++i) {
+  for (int i = 0; i < kSums; ++i) {
     const int64_t image = tile_row + row_of(thread, i), word = first_word + word_of(thread, i);
     if (image < p.images && word < p.words && (p.mask == nullptr || p.mask[image] != 0)) {
       p.keys[image * p.words + word] = key_of(sum[i], __float_as_uint(sum[i]), 0);
@@ -108,10 +113,12 @@ __device__ inline void send_each(const Problem &p, const float (&sum)[128], int6
   }
 }
 
+template <int extra>
 __global__ void __launch_bounds__(kThreads, 1)
     kernel(const __grid_constant__ TensorMap codes, const __grid_constant__ TensorMap tokens, Problem p, int word_tiles, int row_tiles) {
+  using S = Sizes<extra>;
   LEXVLA_DYNAMIC_SHARED(shared);
-  const Ring ring(shared);
+  const Ring<S> ring(shared);
   const uint32_t rank = cluster_rank();
   if (threadIdx.x == 0) {
     for (int stage = 0; stage < kStages; ++stage) {
@@ -131,13 +138,13 @@ __global__ void __launch_bounds__(kThreads, 1)
       for (int at = blockIdx.x / kCluster; at < all; at += clusters) {
         const Tile tile = tile_at(at, word_tiles, row_tiles);
         const int first_word = (tile.words * kCluster + static_cast<int>(rank)) * kWords;
-        const int first_row = tile.rows * kRows + static_cast<int>(rank) * (kRows / kCluster);
+        const int first_row = tile.rows * static_cast<int>(p.stride) + static_cast<int>(rank) * (kRows / kCluster);
         for (int step = 0; step < steps; ++step) {
           wait_for(ring.empty + place.stage, place.parity ^ 1);
-          arrive_expecting(ring.full + place.stage, kStageBytes);
+          arrive_expecting(ring.full + place.stage, S::kArriving);
           const int column = step * kDepth;
           copy_box(ring.words(place.stage), codes, column, first_word, ring.full + place.stage);
-          copy_box_to((1 << kCluster) - 1, ring.rows(place.stage) + rank * (kRowBytes / kCluster), tokens, column, first_row,
+          copy_box_to((1 << kCluster) - 1, ring.rows(place.stage) + rank * (kRows / kCluster) * kSwizzleBytes, tokens, column, first_row,
               ring.full + place.stage);
           place.advance();
         }
@@ -152,8 +159,8 @@ __global__ void __launch_bounds__(kThreads, 1)
     for (int at = blockIdx.x / kCluster; at < all; at += clusters) {
       const Tile tile = tile_at(at, word_tiles, row_tiles);
       const int64_t first_word = int64_t{tile.words * kCluster + static_cast<int>(rank)} * kWords + (group - 1) * 64;
-      const int64_t tile_row = int64_t{tile.rows} * kRows;
-      float sum[128];
+      const int64_t tile_row = tile.rows * p.stride;
+      float sum[S::kSums];
       int before = 0;
       for (int step = 0; step < steps; ++step) {
         wait_for(ring.full + place.stage, place.parity);
@@ -161,7 +168,10 @@ __global__ void __launch_bounds__(kThreads, 1)
         const uint64_t a = descriptor_of(ring.words(place.stage) + (group - 1) * 64 * kSwizzleBytes);
         const uint64_t b = descriptor_of(ring.rows(place.stage));
 #pragma unroll
-        for (int k = 0; k < kDepth / 16; ++k) multiply_64x256x16(sum, a + k * 2, b + k * 2, step > 0 || k > 0);
+        for (int k = 0; k < kDepth / 16; ++k) {
+          multiply_64x256x16(sum, a + k * 2, b + k * 2, step > 0 || k > 0);
+          if constexpr (extra > 0) multiply_64x8x16(sum + 128, a + k * 2, b + kRows * kSwizzleBytes / 16 + k * 2, step > 0 || k > 0);
+        }
         commit_products();
         wait_for_products<1>();
         if (step > 0) release(before);
@@ -175,7 +185,7 @@ __global__ void __launch_bounds__(kThreads, 1)
         send_each(p, sum, first_word, tile_row);
         continue;
       }
-      const int64_t end_row = smaller(tile_row + kRows, p.images * p.count);
+      const int64_t end_row = smaller(tile_row + smaller(S::kTileRows, p.stride), p.images * p.count);
       for (int64_t image = tile_row / p.count; image * p.count < end_row; ++image) {
         const int64_t begin = image * p.count - tile_row, end = begin + p.count;
         send_best(p, sum, first_word, tile_row, image, static_cast<int>(begin < 0 ? 0 : begin), static_cast<int>(smaller(end, end_row - tile_row)));
@@ -226,20 +236,40 @@ TensorMap tensor_map(const void *matrix, int64_t rows, int64_t width, int box_ro
 
 bool sm90_bf16_project_max_takes(int64_t images, int64_t count, int64_t width, int64_t words) {
   return images <= INT32_MAX / count && width <= INT32_MAX - kDepth &&
-         blocks_of(words, kWords * kCluster) * blocks_of(images * count, kRows) <= INT32_MAX / kGroup;
+         blocks_of(words, kWords * kCluster) * (images + blocks_of(images * count, kRows)) <= INT32_MAX / kGroup;
 }
 
 int64_t sm90_bf16_project_max_workspace(int64_t images, int64_t words) { return images * words * 8; }
 
+namespace {
+
+template <int extra>
+void launch(const Call &call, const void *tokens, const void *codebook, const Problem &p, int64_t word_tiles, int64_t row_tiles, int64_t clusters) {
+  using S = Sizes<extra>;
+  call.launch_clusters("sm90_bf16_project_max", kernel<extra>, kCluster,
+      dim3(static_cast<unsigned>(smaller(clusters, word_tiles * row_tiles) * kCluster)), kThreads, S::kSharedBytes,
+      tensor_map(codebook, p.words, p.width, kWords), tensor_map(tokens, p.images * p.count, p.width, S::kBoxRows), p,
+      static_cast<int>(word_tiles), static_cast<int>(row_tiles));
+}
+
+}  // namespace
+
 void sm90_bf16_project_max(const Call &call, const void *tokens, const uint8_t *mask, const void *codebook, int64_t images, int64_t count,
     int64_t width, int64_t words, float *scores, int32_t *winners) {
+  const int64_t clusters = attribute(cudaDevAttrMultiProcessorCount, call.device()) / kCluster;
   const int64_t word_tiles = blocks_of(words, kWords * kCluster), row_tiles = blocks_of(images * count, kRows);
-  const int64_t clusters = smaller(attribute(cudaDevAttrMultiProcessorCount, call.device()) / kCluster, word_tiles * row_tiles);
   uint64_t *const keys = call.array<uint64_t>(0);
   require(cudaMemsetAsync(keys, 0, static_cast<size_t>(images * words) * 8, call.stream()), "cudaMemsetAsync");
-  call.launch_clusters("sm90_bf16_project_max", kernel, kCluster, dim3(static_cast<unsigned>(clusters * kCluster)), kThreads, kSharedBytes,
-      tensor_map(codebook, words, width, kWords), tensor_map(tokens, images * count, width, kRows / kCluster),
-      Problem{mask, images, count, width, words, keys}, static_cast<int>(word_tiles), static_cast<int>(row_tiles));
+  Problem problem{mask, images, count, width, words, keys, kRows};
+  // The rounds that the clusters take, and what a tile costs: the extra rows about as much as forty others.
+  const int64_t together = blocks_of(word_tiles * row_tiles, clusters) * kRows;
+  const int64_t by_image = blocks_of(word_tiles * images, clusters) * (kRows + 40);
+  if (count > 1 && count <= kRows + kExtraRows && by_image < together) {
+    problem.stride = count;
+    launch<kExtraRows>(call, tokens, codebook, problem, word_tiles, images, clusters);
+  } else {
+    launch<0>(call, tokens, codebook, problem, word_tiles, row_tiles, clusters);
+  }
   call.launch("sm90_bf16_project_max, unpack", unpack_kernel, grid_of(blocks_of(images * words, 256)), 256, 0, keys, images * words, scores,
       winners);
 }

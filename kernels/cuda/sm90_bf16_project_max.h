@@ -2,9 +2,10 @@
  * Geometry of sm90_bf16_project_max.cu, and the order in which its clusters take tiles. Functions of integers alone, tested
  * on the host.
  *
- * The tokens of all images are one sequence of rows, cut into tiles of 256 without regard to images: an image of 257 tokens
- * costs 257 rows. What a tile knows of an image is joined by an atomic maximum over keys that order as candidates do, which
- * gives the same bits whatever the order.
+ * The tokens of all images are one sequence of rows. For many images it is cut into tiles of 256 without regard to images:
+ * an image of 257 tokens costs 257 rows. For few images of at most 264 tokens a tile is an image, 256 rows and eight more:
+ * one image of 257 tokens is then one tile instead of two. What a tile knows of an image is joined by an atomic maximum over
+ * keys that order as candidates do, which gives the same bits whatever the order.
  */
 #ifndef LEXVLA_CUDA_SM90_BF16_PROJECT_MAX_H
 #define LEXVLA_CUDA_SM90_BF16_PROJECT_MAX_H
@@ -19,11 +20,24 @@ namespace sm90 {
 constexpr int kConsumers = 2, kCluster = 2;                  // warp groups that multiply; blocks that share rows
 constexpr int kThreads = 128 * (kConsumers + 1);
 constexpr int kWords = 64 * kConsumers, kRows = 256, kDepth = 64;  // of a tile; words are the rows of the product
+constexpr int kExtraRows = 8;                                 // of a tile that is an image
 constexpr int kStages = 4;
-constexpr int kWordBytes = kWords * kDepth * 2, kRowBytes = kRows * kDepth * 2, kStageBytes = kWordBytes + kRowBytes;
-constexpr int kSharedBytes = kStages * kStageBytes + 2 * kStages * 8;
+
+/** Sizes of a kernel whose tiles have `extra` rows (0 or kExtraRows) beyond kRows. */
+template <int extra>
+struct Sizes {
+  static constexpr int kTileRows = kRows + extra, kSums = kTileRows / 2;  // accumulators of a thread
+  // Each block fetches its half, and both fetch the extra rows after the first half, the same bytes to the same place:
+  // halves of the tile would not begin at an atom of the swizzle.
+  static constexpr int kBoxRows = kRows / kCluster + extra;
+  static constexpr int kWordBytes = kWords * kDepth * 2, kRowBytes = kTileRows * kDepth * 2, kStageBytes = kWordBytes + kRowBytes;
+  static constexpr int kArriving = kWordBytes + kCluster * kBoxRows * kDepth * 2;  // bytes, the twice fetched ones twice
+  static constexpr int kSharedBytes = kStages * kStageBytes + 2 * kStages * 8;
+  static_assert(kStageBytes % 1024 == 0 && kWordBytes % 1024 == 0, "an operand that does not begin at an atom of the swizzle");
+  static_assert(kSharedBytes <= 227 * 1024, "more shared memory than a block can have");
+};
+
 constexpr int kProducerRegisters = 40, kConsumerRegisters = 232;
-static_assert(kSharedBytes <= 227 * 1024, "more shared memory than a block can have");
 static_assert(128 * (kProducerRegisters + kConsumers * kConsumerRegisters) <= 65536, "more registers than a processor has");
 
 /** The word (of a warp group's 64) of accumulator i of a thread of it, and its row of the tile. */

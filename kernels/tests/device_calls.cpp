@@ -7,6 +7,8 @@
 #undef lexvla_token_activations
 #undef lexvla_sparsify_threshold
 #undef lexvla_sparsify_top_k
+#undef lexvla_activate_sparsify_threshold
+#undef lexvla_activate_sparsify_top_k
 #undef lexvla_csr_dot
 #undef lexvla_csr_top_k
 #undef lexvla_last_error
@@ -211,26 +213,41 @@ int32_t token_activations(const lexvla_exec *exec, int32_t type, const void *tok
   return a.run(*exec, [&](const lexvla_exec *on) { return lexvla_token_activations(on, type, t, c, count, width, words, x, n); });
 }
 
-int32_t sparsify_threshold(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, float threshold, int64_t capacity,
-    int32_t *offsets, int32_t *ids, float *weights) {
+namespace {
+
+/** The four operations that make a CSR of rows: `function` with `rule`, a threshold or k. */
+template <class Rule>
+int32_t sparse_rows(int32_t (*function)(const lexvla_exec *, const float *, int64_t, int64_t, Rule, int64_t, int32_t *, int32_t *, float *),
+    const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, Rule rule, int64_t capacity, int32_t *offsets, int32_t *ids,
+    float *weights) {
   Arrays a;
   const float *x = a.in(values, rows * words);
   int32_t *o = a.out(offsets, rows + 1), *i = a.out(ids, capacity);
   float *w = a.out(weights, capacity);
-  const int32_t status = a.run(*exec,
-      [&](const lexvla_exec *on) { return lexvla_sparsify_threshold(on, x, rows, words, threshold, capacity, o, i, w); });
+  const int32_t status = a.run(*exec, [&](const lexvla_exec *on) { return function(on, x, rows, words, rule, capacity, o, i, w); });
   return capacity_status(status, offsets, rows, capacity, ids);
+}
+
+}  // namespace
+
+int32_t sparsify_threshold(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, float threshold, int64_t capacity,
+    int32_t *offsets, int32_t *ids, float *weights) {
+  return sparse_rows(lexvla_sparsify_threshold, exec, values, rows, words, threshold, capacity, offsets, ids, weights);
 }
 
 int32_t sparsify_top_k(const lexvla_exec *exec, const float *values, int64_t rows, int64_t words, int64_t k, int64_t capacity,
     int32_t *offsets, int32_t *ids, float *weights) {
-  Arrays a;
-  const float *x = a.in(values, rows * words);
-  int32_t *o = a.out(offsets, rows + 1), *i = a.out(ids, capacity);
-  float *w = a.out(weights, capacity);
-  const int32_t status =
-      a.run(*exec, [&](const lexvla_exec *on) { return lexvla_sparsify_top_k(on, x, rows, words, k, capacity, o, i, w); });
-  return capacity_status(status, offsets, rows, capacity, ids);
+  return sparse_rows(lexvla_sparsify_top_k, exec, values, rows, words, k, capacity, offsets, ids, weights);
+}
+
+int32_t activate_sparsify_threshold(const lexvla_exec *exec, const float *scores, int64_t rows, int64_t words, float threshold,
+    int64_t capacity, int32_t *offsets, int32_t *ids, float *weights) {
+  return sparse_rows(lexvla_activate_sparsify_threshold, exec, scores, rows, words, threshold, capacity, offsets, ids, weights);
+}
+
+int32_t activate_sparsify_top_k(const lexvla_exec *exec, const float *scores, int64_t rows, int64_t words, int64_t k, int64_t capacity,
+    int32_t *offsets, int32_t *ids, float *weights) {
+  return sparse_rows(lexvla_activate_sparsify_top_k, exec, scores, rows, words, k, capacity, offsets, ids, weights);
 }
 
 int32_t csr_dot(const lexvla_exec *exec, const int32_t *a_offsets, const int32_t *a_ids, const float *a_weights, int64_t a_rows,

@@ -27,6 +27,8 @@ decltype(lexvla_last_error) last_error;
 #define lexvla_token_activations lexvla::tests::device::token_activations
 #define lexvla_sparsify_threshold lexvla::tests::device::sparsify_threshold
 #define lexvla_sparsify_top_k lexvla::tests::device::sparsify_top_k
+#define lexvla_activate_sparsify_threshold lexvla::tests::device::activate_sparsify_threshold
+#define lexvla_activate_sparsify_top_k lexvla::tests::device::activate_sparsify_top_k
 #define lexvla_csr_dot lexvla::tests::device::csr_dot
 #define lexvla_csr_top_k lexvla::tests::device::csr_top_k
 #define lexvla_last_error lexvla::tests::device::last_error

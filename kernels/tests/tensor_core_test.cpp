@@ -12,7 +12,9 @@ struct Shape {
 // One image and part of a tile; images over tile ends; texts; ranges of images and groups of word tiles; depth below a
 // stage, ragged, and over many stages.
 const Shape kShapes[] = {{1, 257, 64, 150}, {5, 257, 104, 131}, {3, 256, 128, 257}, {300, 1, 72, 140}, {9, 100, 8, 300}, {2, 700, 40, 64},
-    {1, 33, 1000, 200}, {33, 7, 136, 129}};
+    {1, 33, 1000, 200}, {33, 7, 136, 129},
+    // A tile that is an image, on Hopper.
+    {1, 257, 72, 300}, {2, 260, 64, 400}, {1, 264, 136, 520}, {3, 200, 64, 700}};
 
 }  // namespace
 

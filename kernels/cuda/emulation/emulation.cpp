@@ -301,6 +301,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr which, int) {
   }();
   *value = which == cudaDevAttrComputeCapabilityMajor ? capability / 10
            : which == cudaDevAttrComputeCapabilityMinor ? capability % 10
-                                                        : 4;
+           : which == cudaDevAttrMaxSharedMemoryPerBlockOptin ? 163 << 10
+                                                              : 4;  // multiprocessors
   return cudaSuccess;
 }

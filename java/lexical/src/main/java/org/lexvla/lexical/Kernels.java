@@ -23,11 +23,15 @@ import org.lexvla.lexical.NativeCall.Address;
  * Types, shapes and devices are checked before the native call, and no output may overlap an input, or another output,
  * unless its method says so. What a method leaves open (ties, NaN, no tokens) is in {@code kernels.h}.
  *
+ * <p>On CUDA the work is put on the thread's {@link CudaStream} and the call returns before it is done; a failure of the
+ * work itself is reported by a later call. No kernel has run on a GPU yet: they are compiled, and tested on an emulation.
+ *
  * <p>All methods may be called from several threads at once on different outputs. On the CPU the results are bitwise the
  * same for any number of threads.
  *
  * <p>Each method throws {@link IllegalArgumentException} for arrays that do not fit, {@link UnsupportedOperationException}
- * for a device that is not in this build or machine, and {@link OutOfMemoryError} if the kernel gets no memory.
+ * for a device that is not in this build or machine, {@link OutOfMemoryError} if the kernel gets no memory, and
+ * {@link IllegalStateException} for what the CUDA runtime reports.
  */
 public final class Kernels {
     private static volatile int threads;

@@ -27,7 +27,7 @@ interface NativeCall {
         try {
             exec.device(device.isCpu() ? kernels.LEXVLA_CPU : device.index());
             exec.threads(threads);
-            exec.stream(null);
+            exec.stream(device.isCpu() ? null : Address.of(CudaStream.current()));
             status = call.on(exec);
         } finally {
             // Not left to the garbage collector, nor to a PointerScope that the caller may have open.
@@ -52,6 +52,10 @@ interface NativeCall {
     final class Address extends Pointer {
         private Address(long address) {
             this.address = address;
+        }
+
+        static Pointer of(long address) {
+            return address == 0 ? null : new Address(address);
         }
 
         static Pointer of(DenseView view) {

@@ -63,8 +63,11 @@ public final class LexicalHead {
         Tensor winners = torch.empty(table, LibTorch.options(ScalarType.Int, device), null);
         Tensor activations = torch.empty(table, LibTorch.options(ScalarType.Float, device), null);
         Tensor norms = torch.empty(rows, LibTorch.options(ScalarType.Float, device), null);
-        Kernels.projectMaxForward(view(x), maskView, view(z), view(scores), view(winners));
-        Kernels.activateNormalizeForward(view(scores), view(activations), view(norms));
+        DenseView maskTaken = maskView;
+        LibTorch.onCurrentStream(device, () -> {
+            Kernels.projectMaxForward(view(x), maskTaken, view(z), view(scores), view(winners));
+            Kernels.activateNormalizeForward(view(scores), view(activations), view(norms));
+        });
         if (m != null) {
             m.close();
         }
@@ -89,7 +92,10 @@ public final class LexicalHead {
         Tensor activations =
                 torch.empty(new long[] {count, z.size(0)}, LibTorch.options(ScalarType.Float, device), null);
         Tensor norms = torch.empty(new long[] {count}, LibTorch.options(ScalarType.Float, device), null);
-        Kernels.tokenActivations(view(x.view(count, x.size(2))), view(z), view(activations), view(norms));
+        LibTorch.onCurrentStream(
+                device,
+                () -> Kernels.tokenActivations(
+                        view(x.view(count, x.size(2))), view(z), view(activations), view(norms)));
         return activations.view(x.size(0), x.size(1), z.size(0));
     }
 
@@ -177,18 +183,21 @@ public final class LexicalHead {
             requireSame(device, "tokens", gradActivations, "gradient of the activations");
             Tensor gradient = gradActivations.detach().to(ScalarType.Float).contiguous();
             Tensor gradScores = torch.empty_like(scores);
-            Kernels.activateNormalizeBackward(view(gradient), view(scores), view(norms), view(gradScores));
-            Tensor gradTokens = wantTokens
+            Tensor sumTokens = wantTokens
                     ? torch.empty(LibTorch.shape(tokens), LibTorch.options(ScalarType.Float, device), null)
                     : null;
-            Kernels.projectMaxBackward(
-                    view(gradScores),
-                    view(winners),
-                    view(tokens),
-                    view(codebook),
-                    gradTokens == null ? null : view(gradTokens),
-                    gradCodebook == null ? null : view(gradCodebook),
-                    add);
+            LibTorch.onCurrentStream(device, () -> {
+                Kernels.activateNormalizeBackward(view(gradient), view(scores), view(norms), view(gradScores));
+                Kernels.projectMaxBackward(
+                        view(gradScores),
+                        view(winners),
+                        view(tokens),
+                        view(codebook),
+                        sumTokens == null ? null : view(sumTokens),
+                        gradCodebook == null ? null : view(gradCodebook),
+                        add);
+            });
+            Tensor gradTokens = sumTokens;
             gradScores.close();
             gradient.close();
             ScalarType type = tokens.scalar_type().intern();

@@ -2,6 +2,7 @@ package org.lexvla.model;
 
 import java.util.Arrays;
 import java.util.function.Supplier;
+import org.bytedeco.cuda.cudart.CUstream_st;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.DeviceOptional;
@@ -11,8 +12,11 @@ import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorBase;
 import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.cuda.CUDAStream;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.bytedeco.pytorch.global.torch_cuda;
+import org.lexvla.lexical.CudaStream;
 import org.lexvla.lexical.Device;
 
 /** Where our words for devices, shapes and element types become those of LibTorch. */
@@ -32,6 +36,24 @@ final class LibTorch {
                     + " CUDA devices: use cpu, or build with -Pcuda on a machine with a driver");
         }
         return new org.bytedeco.pytorch.Device(torch.DeviceType.CUDA, (byte) device.index());
+    }
+
+    /**
+     * Calls kernels on LibTorch's current stream of a device, so that they follow what LibTorch has put there and come
+     * before what it puts there next.
+     */
+    static void onCurrentStream(Device device, Runnable kernels) {
+        if (device.isCpu()) {
+            kernels.run();
+            return;
+        }
+        long handle;
+        try (CUDAStream stream = torch_cuda.getCurrentCUDAStream((byte) device.index());
+                CUstream_st raw = stream.stream()) {
+            // The default stream is a null pointer.
+            handle = raw == null ? 0 : raw.address();
+        }
+        CudaStream.on(handle, kernels);
     }
 
     /** Options for a new tensor on a device. */

@@ -3,7 +3,6 @@ package org.lexvla.model;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.Arrays;
 import org.bytedeco.javacpp.Pointer;
@@ -16,10 +15,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.lexvla.lexical.Device;
-import org.lexvla.lexical.Kernels;
 import org.lexvla.testing.RandomSource;
 import org.lexvla.testing.Seeded;
 
@@ -297,23 +293,5 @@ class LexicalHeadTest {
         }
         // A leak of one [4, 8000] table per step would come to 64 MB.
         assertThat(Pointer.physicalBytes() - before).isLessThan(48L << 20);
-    }
-
-    @Test
-    @Tag("cuda")
-    void onTheGpuAsOnTheCpu(RandomSource random) {
-        if (!Boolean.getBoolean("lexvla.cuda.required")) {
-            assumeTrue(Kernels.hasCuda() && torch.cuda_is_available(), "no GPU, or a build without CUDA kernels");
-        }
-        Tensor tokens = gaussians(random, 0.5, 3, 17, 32);
-        Tensor codebook = gaussians(random, 0.5, 257, 32);
-        Tensor weight = gaussians(random, 1, 3, 257);
-        Result cpu = fused(tokens, codebook, weight);
-        org.bytedeco.pytorch.Device gpu = LibTorch.device(Device.cuda(0));
-        Result cuda = fused(
-                tokens.to(gpu, ScalarType.Float), codebook.to(gpu, ScalarType.Float), weight.to(gpu, ScalarType.Float));
-        assertThat(worst(cuda.activations, cpu.activations)).isLessThan(1e-6);
-        assertThat(worst(cuda.gradTokens, cpu.gradTokens)).isLessThan(1e-5);
-        assertThat(worst(cuda.gradCodebook, cpu.gradCodebook)).isLessThan(1e-5);
     }
 }

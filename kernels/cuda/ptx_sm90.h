@@ -29,6 +29,7 @@ __device__ inline uint32_t cluster_rank() {
 
 /** Waits for all threads of the cluster; what they wrote to shared memory before is then seen. */
 __device__ inline void sync_cluster() {
+  __syncwarp();  // the instructions below ask for whole warps, of which one thread may come from a loop of its own
   asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
 }
 

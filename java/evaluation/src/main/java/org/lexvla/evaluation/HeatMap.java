@@ -63,7 +63,9 @@ public final class HeatMap {
             framed[patch] = true;
         }
         BufferedImage copy = new BufferedImage(picture.getWidth(), picture.getHeight(), BufferedImage.TYPE_INT_RGB);
-        copy.createGraphics().drawImage(picture, 0, 0, null);
+        Graphics2D graphics = copy.createGraphics();
+        graphics.drawImage(picture, 0, 0, null);
+        graphics.dispose();
         frame(copy, framed, columns, columns);
         return copy;
     }

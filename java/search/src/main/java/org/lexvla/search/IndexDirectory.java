@@ -68,7 +68,6 @@ final class IndexDirectory {
         Path written = parent.resolve("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
         Files.createDirectory(written);
         try {
-            contents.write(written);
             vocabulary.save(written.resolve(VOCABULARY));
             ObjectNode root = JSON.createObjectNode();
             root.put("format", format);
@@ -80,6 +79,8 @@ final class IndexDirectory {
             Files.writeString(
                     written.resolve(INDEX),
                     JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n");
+            // Last, because what is written elsewhere cannot be taken back by removing this directory.
+            contents.write(written);
             // Fails, as it should, if something has come into it meanwhile.
             Files.deleteIfExists(target);
             Files.move(written, target, StandardCopyOption.ATOMIC_MOVE);

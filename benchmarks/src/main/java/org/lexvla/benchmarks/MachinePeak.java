@@ -18,8 +18,13 @@ final class MachinePeak {
     /** Multiply-adds in registers. */
     static final String FLOAT32 = "float32";
 
+    /** Multiply-adds of bfloat16 numbers: by their dot product instruction, or widened to float32, whichever is faster. */
     static final String BFLOAT16 = "bfloat16";
-    static final String INT8 = "int8";
+
+    private static final String BFLOAT16_DOT = "bfloat16_dot";
+
+    /** Multiply-adds of int8 numbers by their dot product instruction. */
+    static final String INT8 = "int8_dot";
 
     /** Bytes read from memory, of a gigabyte. */
     static final String READ = "read";
@@ -40,6 +45,7 @@ final class MachinePeak {
         Map<String, Double> rates =
                 new LinkedHashMap<>(new ObjectMapper().readValue(answer, new TypeReference<Map<String, Double>>() {}));
         rates.remove("threads");
+        rates.put(BFLOAT16, Math.max(rates.get(FLOAT32), rates.getOrDefault(BFLOAT16_DOT, 0.0)));
         return rates;
     }
 

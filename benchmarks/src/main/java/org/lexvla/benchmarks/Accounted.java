@@ -10,6 +10,11 @@ interface Accounted {
     /** What a method cannot do without, or null: its share of the machine's peak is then not reported. */
     Work work(String method);
 
+    /** Bytes of what a method returns to its caller: not counted as extra memory. */
+    default long resultBytes(String method) {
+        return 0;
+    }
+
     /** Facts of the data that the figures depend on, such as its density. */
     default Map<String, Object> facts() {
         return Map.of();

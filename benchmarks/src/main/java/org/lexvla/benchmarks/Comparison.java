@@ -29,7 +29,8 @@ final class Comparison implements AutoCloseable {
      * Times of one method.
      *
      * @param ratios     by opponent: median over the rounds of (its time / this one's time) in the same round
-     * @param extraBytes peak memory of one call on top of what was there, see {@link ResidentMemory}
+     * @param extraBytes peak memory of one call on top of what was there and of its result, see {@link ResidentMemory}; −1 if
+     *                   not known
      * @param share      of the machine's peak that the median reaches; 0 if not known
      * @param peak       which peak
      */
@@ -125,6 +126,9 @@ final class Comparison implements AutoCloseable {
         for (int m = 0; m < extra.length; m++) {
             Method method = methods.get(m);
             extra[m] = ResidentMemory.extra(() -> invoke(method)); // also warms up
+            if (extra[m] >= 0 && benchmark instanceof Accounted accounted) {
+                extra[m] = Math.max(0, extra[m] - accounted.resultBytes(method.getName()));
+            }
         }
         List<double[]> rounds = new ArrayList<>();
         long end = System.nanoTime() + (long) (seconds * 1e9);

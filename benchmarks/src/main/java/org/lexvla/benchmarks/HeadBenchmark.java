@@ -108,6 +108,21 @@ public class HeadBenchmark implements Accounted {
         return new Work(dtype, product);
     }
 
+    /** Activations; of a training step the gradients of tokens and codebook, in the types in which the path gives them. */
+    @Override
+    public long resultBytes(String method) {
+        long element = dtype.equals("float32") ? Float.BYTES : Short.BYTES;
+        long pooled = (long) batch * vocabulary;
+        long tokenGradient = (long) batch * tokens * width * element;
+        long codes = (long) vocabulary * width;
+        return switch (method) {
+            case "matmulLibTorch" -> pooled * tokens * element;
+            case "trainFused" -> tokenGradient + codes * Float.BYTES;
+            case "trainLibTorch", "trainLibTorchPoolFirst" -> tokenGradient + codes * element;
+            default -> pooled * (method.contains("LibTorch") ? element : Float.BYTES);
+        };
+    }
+
     /** Ours, forward. */
     @Benchmark
     @Against({"forwardLibTorch", "matmulLibTorch", "forwardLibTorchPoolFirst"})

@@ -5,8 +5,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -54,11 +56,10 @@ final class TableCommand implements Callable<Integer> {
         return 0;
     }
 
-    /** The runs of one machine: a line for each method and opponent. */
+    /** The runs of one machine: a table for each benchmark, a line for each method and opponent. */
     static String table(Results results) {
-        StringBuilder table = new StringBuilder();
-        table.append(String.format(
-                "%s, %s: %s, %s cores, %s (%s); LibTorch %s, %s.%n%n",
+        StringBuilder text = new StringBuilder(String.format(
+                "%s, %s: %s, %s cores, %s (%s); LibTorch %s, %s.%n",
                 results.date(),
                 results.machine().get("system"),
                 results.machine().get("cpu"),
@@ -67,33 +68,57 @@ final class TableCommand implements Callable<Integer> {
                 results.machine().get("extensions"),
                 results.versions().get("libtorch"),
                 results.versions().get("java")));
-        table.append(
-                "| what | setting | ours | compared with | ratio | share of peak | extra memory: ours, theirs |\n");
-        table.append("|---|---|---:|---:|---:|---:|---:|\n");
-        for (Results.Run run : results.runs()) {
+        Map<String, List<Results.Run>> byBenchmark = results.runs().stream()
+                .collect(Collectors.groupingBy(Results.Run::benchmark, LinkedHashMap::new, Collectors.toList()));
+        byBenchmark.forEach((benchmark, runs) -> text.append(table(benchmark, runs)));
+        return text.toString();
+    }
+
+    private static String table(String benchmark, List<Results.Run> runs) {
+        List<String> varying = settings(runs.get(0)).keySet().stream()
+                .filter(name -> runs.stream()
+                                .map(run -> settings(run).get(name))
+                                .distinct()
+                                .count()
+                        > 1)
+                .toList();
+        String fixed = settings(runs.get(0)).entrySet().stream()
+                .filter(setting -> !varying.contains(setting.getKey()))
+                .map(setting -> setting.getKey() + " " + setting.getValue())
+                .collect(Collectors.joining(", "));
+        StringBuilder table = new StringBuilder(String.format("%n`%s`: %s%n%n", benchmark, fixed));
+        table.append("| method |");
+        varying.forEach(name -> table.append(' ').append(name).append(" |"));
+        table.append(" ours | theirs | ratio | of peak | extra memory, ours | theirs |\n|---|");
+        table.append("---|".repeat(varying.size())).append("---:|---|---:|---:|---:|---:|\n");
+        for (Results.Run run : runs) {
             for (Comparison.Timing timing : run.timings()) {
                 for (String opponent : timing.ratios().keySet()) {
-                    table.append(row(run, timing, opponent));
+                    table.append(row(run, varying, timing, opponent));
                 }
             }
         }
         return table.toString();
     }
 
-    private static String row(Results.Run run, Comparison.Timing ours, String opponent) {
+    private static Map<String, Object> settings(Results.Run run) {
+        Map<String, Object> settings = new LinkedHashMap<>(run.parameters());
+        settings.put("threads", run.threads());
+        return settings;
+    }
+
+    private static String row(Results.Run run, List<String> varying, Comparison.Timing ours, String opponent) {
         Comparison.Timing theirs = run.timings().stream()
                 .filter(timing -> timing.method().equals(opponent))
                 .findFirst()
                 .orElseThrow();
-        String setting = run.parameters().entrySet().stream()
-                .map(entry -> entry.getKey() + " " + entry.getValue())
-                .collect(Collectors.joining(", "));
+        String settings = varying.stream()
+                .map(name -> " " + settings(run).get(name) + " |")
+                .collect(Collectors.joining());
         return String.format(
-                "| %s.%s | %s, threads %d | %s | %s: %s | **%s×** | %s | %s, %s |%n",
-                run.benchmark().replace("Benchmark", ""),
+                "| %s |%s %s | %s: %s | **%s×** | %s | %s | %s |%n",
                 ours.method(),
-                setting,
-                run.threads(),
+                settings,
                 millis(ours.medianMillis()),
                 theirs.method(),
                 millis(theirs.medianMillis()),

@@ -112,8 +112,9 @@ class ComparisonTest {
                 .startsWith("before\n")
                 .endsWith("after\n")
                 .doesNotContain("old")
-                .contains("| Head.trainFused | batch 8, threads 2 | 4.00 ms | trainLibTorch: 13.0 ms | **3.25×** "
-                        + "| 50 % of float32 | 1.0 MB, 200 MB |");
+                .contains("`HeadBenchmark`: threads 2\n")
+                .contains("| trainFused | 8 | 4.00 ms | trainLibTorch: 13.0 ms | **3.25×** "
+                        + "| 50 % of float32 | 1.0 MB | 200 MB |");
         Benchmarks.commandLine(new TableCommand()).execute(arguments);
         assertThat(Files.readString(page)).isEqualTo(once);
 

@@ -7,6 +7,8 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.NoSuchFileException;
 import java.util.Map;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ParseResult;
@@ -36,6 +38,9 @@ import picocli.CommandLine.ParseResult;
             "Every command explains itself: ./lexvla COMMAND --help"
         })
 public final class Lexvla {
+    /** On newer JDKs it tells at every start which instructions it uses. Held here: loggers that nobody holds forget their level. */
+    private static final Logger LUCENE = Logger.getLogger("org.apache.lucene");
+
     private Lexvla() {}
 
     /** Runs one command and exits. */
@@ -45,6 +50,7 @@ public final class Lexvla {
 
     /** Runs one command, as {@link #main} does, and returns its exit code. */
     public static int run(String... arguments) {
+        LUCENE.setLevel(Level.SEVERE);
         return new CommandLine(new Lexvla())
                 .setExecutionExceptionHandler(Lexvla::fail)
                 .setCaseInsensitiveEnumValuesAllowed(true)

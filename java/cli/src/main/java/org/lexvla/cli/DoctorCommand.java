@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -55,10 +54,7 @@ final class DoctorCommand implements Callable<Integer> {
         report("openblas threads", openBlasThreads());
         probe("cuda kernels", () -> Kernels.hasCuda() ? "built in" : "not in this build (build with -Pcuda)");
         probe("cuda devices", () -> torch.cuda_is_available() ? torch.cuda_device_count() + "" : "none");
-        List<String> missing = missingCudaLibraries();
-        report(
-                "cuda libraries",
-                missing.isEmpty() ? "all found" : "missing (a GPU needs them): " + String.join(", ", missing));
+        cudaLibraries();
         console.line("");
         console.line(healthy ? "Everything that the CPU needs is there." : "Something that the CPU needs is missing.");
         console.result(found);
@@ -87,27 +83,33 @@ final class DoctorCommand implements Callable<Integer> {
                 : threads + " (set OPENBLAS_NUM_THREADS=1: small steps run far slower otherwise)";
     }
 
-    private static List<String> missingCudaLibraries() {
+    /** Each by its file name: where it is, or that it is missing. Only the GPU build needs them. */
+    private void cudaLibraries() {
         String known = loaderCache();
-        List<String> missing = new ArrayList<>();
+        Map<String, String> places = new LinkedHashMap<>();
         for (String library : CUDA_LIBRARIES) {
-            if (!known.contains(library) && !onPath(System.getenv("LD_LIBRARY_PATH"), library)) {
-                missing.add(library);
-            }
+            String place = place(library, known);
+            places.put(library, place);
+            console.line("%-18s %s", library, place == null ? "missing (a GPU needs it)" : place);
         }
-        return missing;
+        found.put("cuda_libraries", places);
     }
 
-    private static boolean onPath(String path, String library) {
-        if (path == null) {
-            return false;
-        }
-        for (String directory : path.split(":")) {
+    /** Where the loader would find it, in its order: {@code LD_LIBRARY_PATH}, then what ldconfig knows. */
+    private static String place(String library, String known) {
+        String path = System.getenv("LD_LIBRARY_PATH");
+        for (String directory : path == null ? new String[0] : path.split(":")) {
             if (!directory.isEmpty() && Files.exists(Path.of(directory, library))) {
-                return true;
+                return Path.of(directory, library).toString();
             }
         }
-        return false;
+        for (String line : known.split("\n")) {
+            String[] parts = line.strip().split(" => ");
+            if (parts.length == 2 && parts[0].startsWith(library + " ")) {
+                return parts[1];
+            }
+        }
+        return null;
     }
 
     private static String loaderCache() {

@@ -4,9 +4,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import org.bytedeco.pytorch.Tensor;
-import org.lexvla.lexical.Device;
-import org.lexvla.model.LexVla;
+import org.lexvla.model.ModelSummary;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
@@ -14,7 +12,10 @@ import picocli.CommandLine.Parameters;
 /** Says what is in a model. */
 @Command(
         name = "info",
-        description = "Say what is in a model: its parts, their parameters, its vocabulary.",
+        description = {
+            "Say what is in a model: its parts, their parameters, its vocabulary.",
+            "Computed from the configurations; no weight is read."
+        },
         mixinStandardHelpOptions = true,
         footer = {"", "Example: ./lexvla info model"})
 final class InfoCommand implements Callable<Integer> {
@@ -26,36 +27,29 @@ final class InfoCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        try (LexVla model = LexVla.load(directory, Device.cpu())) {
-            Map<String, Object> facts = facts(model);
-            print(facts, console);
-            console.result(facts);
-        }
+        Map<String, Object> facts = facts(ModelSummary.of(directory));
+        print(facts, console);
+        console.result(facts);
         return 0;
     }
 
     /** Parameters by part, as the paper counts them, and the shape of the head. */
-    static Map<String, Object> facts(LexVla model) {
+    static Map<String, Object> facts(ModelSummary model) {
         Map<String, Object> facts = new LinkedHashMap<>();
-        facts.put("vision_parameters", count(model.vision().parameters()));
-        facts.put("text_parameters", count(model.text().parameters()));
-        facts.put("adapter_parameters", count(model.adapter().parameters()));
-        facts.put("lora_parameters", count(model.lora().parameters()));
-        facts.put("image_codebook_parameters", model.imageCodebook().numel());
-        facts.put("vocabulary", model.vocabulary().size());
-        facts.put("width", model.imageCodebook().size(1));
+        facts.put("vision_parameters", model.vision().parameterCount());
+        facts.put("text_parameters", model.text().parameterCount());
+        facts.put("adapter_parameters", model.adapter().parameterCount());
+        facts.put("lora_parameters", model.loraParameters());
+        facts.put("image_codebook_parameters", model.codebookParameters());
+        facts.put("trained_parameters", model.trainedParameters());
+        facts.put("vocabulary", model.vocabulary());
+        facts.put("width", model.text().hiddenSize());
         facts.put("prompt", model.prompt().template());
         return facts;
     }
 
     static void print(Map<String, Object> facts, Console console) {
-        facts.forEach((name, value) -> console.line(
-                value instanceof Number ? "%-26s %,14d" : "%-26s %s",
-                name.replace('_', ' '),
-                value instanceof Integer number ? (Object) number.longValue() : value));
-    }
-
-    private static long count(Map<String, Tensor> parameters) {
-        return parameters.values().stream().mapToLong(Tensor::numel).sum();
+        facts.forEach((name, value) ->
+                console.line(value instanceof Number ? "%-26s %,14d" : "%-26s %s", name.replace('_', ' '), value));
     }
 }

@@ -1,15 +1,20 @@
 package org.lexvla.cli;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import org.lexvla.lexical.VocabularyReport;
 import org.lexvla.model.InitOptions;
 import org.lexvla.model.LexVla;
+import org.lexvla.model.ModelSummary;
+import org.lexvla.model.Tokenizer;
 import org.lexvla.training.CaptionDataset;
 import org.lexvla.training.FreshModel;
 import org.lexvla.training.TrainingConfig;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -23,7 +28,11 @@ import picocli.CommandLine.Option;
                     + " nothing yet. The backbones are referred to, not copied."
         },
         mixinStandardHelpOptions = true,
-        footer = {"", "Example: ./lexvla init --vision dinov2-base --text llama-2-7b --out model"})
+        footer = {
+            "",
+            "Example: ./lexvla init --vision dinov2-base --text llama-2-7b --out model",
+            "         ./lexvla init --vision dinov2-base --text llama-2-7b --dry-run --vocabulary-report words.tsv"
+        })
 final class InitCommand implements Callable<Integer> {
     @Option(names = "--vision", required = true, paramLabel = "DIR", description = "DINOv2 directory.")
     private Path vision;
@@ -31,8 +40,25 @@ final class InitCommand implements Callable<Integer> {
     @Option(names = "--text", required = true, paramLabel = "DIR", description = "Llama directory with its tokenizer.")
     private Path text;
 
-    @Option(names = "--out", required = true, paramLabel = "MODEL", description = "Model directory to make.")
-    private Path out;
+    @ArgGroup(multiplicity = "1")
+    private Target target;
+
+    private static final class Target {
+        @Option(names = "--out", paramLabel = "MODEL", description = "Model directory to make.")
+        private Path out;
+
+        @Option(
+                names = "--dry-run",
+                description =
+                        "Make nothing: say what the model would be. Needs configurations and tokenizer, no weights.")
+        private boolean dryRun;
+    }
+
+    @Option(
+            names = "--vocabulary-report",
+            paramLabel = "FILE",
+            description = "Write a table of every token: whether it becomes a word, and if not, why.")
+    private Path report;
 
     @Option(
             names = "--captions",
@@ -48,7 +74,12 @@ final class InitCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        Inputs.requireAbsent(out);
+        if (target.out != null) {
+            Inputs.requireAbsent(target.out);
+        }
+        if (report != null) {
+            Inputs.requireAbsent(report);
+        }
         TrainingConfig settings = config.get();
         if (settings.vocabulary().minCount() > 0 && captions == null) {
             throw new IllegalArgumentException(
@@ -58,15 +89,37 @@ final class InitCommand implements Callable<Integer> {
         List<String> counted =
                 captions == null ? List.of() : CaptionDataset.open(captions).captions();
         InitOptions options = FreshModel.options(settings, text, counted);
-        try (LexVla model = LexVla.init(vision, text, options)) {
-            model.save(out);
-            Map<String, Object> facts = InfoCommand.facts(model);
-            InfoCommand.print(facts, console);
-            Map<String, Object> result = new LinkedHashMap<>(facts);
-            result.put("model", out.toString());
-            console.result(result);
+        ModelSummary summary = ModelSummary.ofNew(vision, text, options);
+        Map<String, Object> result = new LinkedHashMap<>(InfoCommand.facts(summary));
+        InfoCommand.print(result, console);
+        if (report != null) {
+            report(options, result);
         }
-        console.line("Written to %s.", out);
+        if (target.dryRun) {
+            console.line("Nothing was made.");
+        } else {
+            try (LexVla model = LexVla.init(vision, text, options)) {
+                model.save(target.out);
+            }
+            console.line("Written to %s.", target.out);
+            result.put("model", target.out.toString());
+        }
+        console.result(result);
         return 0;
+    }
+
+    private void report(InitOptions options, Map<String, Object> result) throws IOException {
+        try (Tokenizer tokenizer = Tokenizer.load(text)) {
+            VocabularyReport verdicts = options.vocabularyReport(tokenizer);
+            verdicts.write(report);
+            Map<String, Integer> dropped = new LinkedHashMap<>();
+            verdicts.dropped().forEach((reason, number) -> {
+                console.line("%-26s %,14d  %s", "tokens dropped", number, reason.text());
+                dropped.put(reason.text(), number);
+            });
+            console.line("Every token with its reason: %s", report);
+            result.put("dropped_tokens", dropped);
+            result.put("vocabulary_report", report.toString());
+        }
     }
 }

@@ -96,6 +96,57 @@ class CommandsTest {
     }
 
     @Test
+    void initSaysBeforehandWhatItWouldMake() throws Exception {
+        Path report = directory.resolve("words.tsv");
+        String[] arguments = {
+            "init",
+            "--vision",
+            run + "/vision",
+            "--text",
+            run + "/text",
+            "--config",
+            config,
+            "--dry-run",
+            "--vocabulary-report",
+            report.toString(),
+            "--json"
+        };
+        JsonNode planned = lexvla(arguments).json();
+        JsonNode made = lexvla("info", run, "--json").json();
+        for (String part : List.of("vision", "text", "adapter", "lora", "image_codebook", "trained")) {
+            assertThat(planned.get(part + "_parameters")).as(part).isEqualTo(made.get(part + "_parameters"));
+        }
+        assertThat(planned.get("image_codebook_parameters").asInt())
+                .isEqualTo(
+                        planned.get("vocabulary").asInt() * planned.get("width").asInt());
+        List<String> lines = Files.readAllLines(report);
+        assertThat(lines.stream().filter(line -> line.contains("\tkept\t")))
+                .hasSize(planned.get("vocabulary").asInt());
+        int dropped = 0;
+        for (JsonNode number : planned.get("dropped_tokens")) {
+            dropped += number.asInt();
+        }
+        assertThat(lines.stream().filter(line -> line.contains("\tdropped\t"))).hasSize(dropped);
+        Said again = lexvla(arguments);
+        assertThat(again.json().get("error").asText()).contains("exists already", report.toString());
+        assertThat(lexvla("init", "--vision", "v", "--text", "t").err()).contains("--dry-run");
+    }
+
+    @Test
+    void doctorNamesWhatIsThereAndWhatIsMissing() throws Exception {
+        Said said = lexvla("doctor", "--json");
+        assertThat(said.code()).as(said.err()).isZero();
+        JsonNode found = said.json();
+        assertThat(found.get("java").asText()).startsWith(System.getProperty("java.version"));
+        assertThat(found.get("kernels").asText()).contains("instruction set");
+        JsonNode libraries = found.get("cuda_libraries");
+        assertThat(libraries.has("libcudnn.so.9")).isTrue();
+        assertThat(libraries.has("libnccl.so.2")).isTrue();
+        libraries.forEach(place -> assertThat(place.isNull() || Files.exists(Path.of(place.asText())))
+                .isTrue());
+    }
+
+    @Test
     void wrongUseIsExitCode2AndNamesTheOption() {
         assertThat(lexvla("search", "a red boat").code()).isEqualTo(2);
         assertThat(lexvla("search", "a red boat").err()).contains("--index");

@@ -5,6 +5,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.lexvla.lexical.Device;
 import org.lexvla.lexical.Sparsification;
 import org.lexvla.lexical.Vocabulary;
+import org.lexvla.lexical.VocabularyReport;
 
 /**
  * How {@link LexVla#init} makes a model; every default is SPEC's. Immutable: each {@code with…} gives a copy.
@@ -25,6 +26,7 @@ public final class InitOptions {
     private Sparsification sparsification;
     private ImageTransform transform;
     private BackboneOptions backbones = BackboneOptions.standard();
+    private TextSide textSide = TextSide.LANGUAGE_MODEL;
 
     private InitOptions() {}
 
@@ -42,6 +44,7 @@ public final class InitOptions {
         this.sparsification = other.sparsification;
         this.transform = other.transform;
         this.backbones = other.backbones;
+        this.textSide = other.textSide;
     }
 
     /** SPEC's defaults on the CPU, seed 0. */
@@ -80,6 +83,11 @@ public final class InitOptions {
         copy.rule = Objects.requireNonNull(rule);
         copy.tokenCounts = countsByTokenId == null ? null : countsByTokenId.clone();
         return copy;
+    }
+
+    /** What the vocabulary's rule makes of every token, to be looked at before the model is trained. */
+    public VocabularyReport vocabularyReport(Tokenizer tokenizer) {
+        return VocabularyReport.of(tokenizer.tokens(), rule, tokenCounts);
     }
 
     /** What the language model is asked. */
@@ -126,6 +134,13 @@ public final class InitOptions {
     public InitOptions withTransform(ImageTransform transform) {
         InitOptions copy = new InitOptions(this);
         copy.transform = transform;
+        return copy;
+    }
+
+    /** What turns a text into words; default the language model. */
+    public InitOptions withTextSide(TextSide textSide) {
+        InitOptions copy = new InitOptions(this);
+        copy.textSide = Objects.requireNonNull(textSide);
         return copy;
     }
 
@@ -187,5 +202,9 @@ public final class InitOptions {
 
     BackboneOptions backbones() {
         return backbones;
+    }
+
+    TextSide textSide() {
+        return textSide;
     }
 }

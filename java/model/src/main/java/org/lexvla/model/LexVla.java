@@ -173,7 +173,8 @@ public final class LexVla implements AutoCloseable {
     }
 
     /**
-     * Encodes texts through the language model, in their order, with the model's own sparsification.
+     * Encodes texts through the language model, or as {@link TextSide#BAG_OF_WORDS} where the model is made so, in their order,
+     * with the model's own sparsification.
      *
      * @throws IllegalArgumentException if a text is empty
      */
@@ -316,7 +317,19 @@ public final class LexVla implements AutoCloseable {
     /** Activations of captions, not sparsified: [B, V] float32, no graph. */
     public Tensor textActivations(List<String> captions) {
         requireOpen();
+        if (parts.bag != null) {
+            return bagActivations(captions);
+        }
         return activations(parts.prompts.lastHidden(promptIds(captions)), textCodebook(), null);
+    }
+
+    private Tensor bagActivations(List<String> captions) {
+        int words = parts.vocabulary.size();
+        float[] rows = new float[Math.multiplyExact(captions.size(), words)];
+        for (int i = 0; i < captions.size(); i++) {
+            System.arraycopy(parts.bag.activations(captions.get(i)), 0, rows, i * words, words);
+        }
+        return LibTorch.of(rows, captions.size(), words).to(LibTorch.device(parts.device), ScalarType.Float);
     }
 
     /** Activations of every patch by itself, CLS left out: [B, P, V] float32, patches row by row, no graph. */
@@ -423,12 +436,14 @@ public final class LexVla implements AutoCloseable {
         return parts.logitScale();
     }
 
-    /** What is trained by default: adapter, LoRA, image codebook, logit scale, with the names of the files they go to. */
+    /** What is trained by default: adapter, LoRA (of a language model that is used), image codebook, logit scale, with the names of the files they go to. */
     public Map<String, Tensor> trained() {
         requireOpen();
         Map<String, Tensor> all = new LinkedHashMap<>();
         parts.adapter.parameters().forEach((name, tensor) -> all.put(ModelDirectory.ADAPTER + name, tensor));
-        parts.lora.parameters().forEach((name, tensor) -> all.put(ModelDirectory.LORA + "." + name, tensor));
+        if (parts.bag == null) {
+            parts.lora.parameters().forEach((name, tensor) -> all.put(ModelDirectory.LORA + "." + name, tensor));
+        }
         all.put(ModelDirectory.IMAGE_CODEBOOK, imageCodebook());
         all.put(ModelDirectory.LOGIT_SCALE, logitScale());
         return all;

@@ -23,6 +23,7 @@ import org.lexvla.lexical.Sparsification;
  * @param adapter        shape of the adapter
  * @param sparsification what {@code encode…} keeps unless told otherwise
  * @param backbones      how the backbones are read
+ * @param textSide       what turns a text into words
  */
 public record LexVlaConfig(
         Path vision,
@@ -31,7 +32,8 @@ public record LexVlaConfig(
         boolean poolCls,
         AdapterConfig adapter,
         Sparsification sparsification,
-        BackboneOptions backbones) {
+        BackboneOptions backbones,
+        TextSide textSide) {
     /** Its name in a model directory. A directory with this file is a complete model. */
     public static final String FILE = "config.json";
 
@@ -40,6 +42,7 @@ public record LexVlaConfig(
     private static final int MAX_STEPS_UP = 2;
     private static final String INTERPOLATION = "position_interpolation";
     private static final String UNKNOWN_TENSORS = "leave_out_unknown_tensors";
+    private static final String BAG_OF_WORDS = "bag_of_words";
 
     /** The same model with its backbones elsewhere. */
     public LexVlaConfig withBackbones(Path visionDirectory, Path textDirectory) {
@@ -50,7 +53,8 @@ public record LexVlaConfig(
                 poolCls,
                 adapter,
                 sparsification,
-                backbones);
+                backbones,
+                textSide);
     }
 
     /**
@@ -91,7 +95,8 @@ public record LexVlaConfig(
                             need(a, "mlp_hidden").asInt(),
                             need(a, "out_width").asInt()),
                     sparsification(need(json, "sparsification")),
-                    backbones(json));
+                    backbones(json),
+                    json.path(BAG_OF_WORDS).asBoolean(false) ? TextSide.BAG_OF_WORDS : TextSide.LANGUAGE_MODEL);
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(file + ": " + e.getMessage(), e);
         }
@@ -172,6 +177,9 @@ public record LexVlaConfig(
         }
         if (backbones.unknown() == UnknownTensors.LEAVE_OUT) {
             json.put(UNKNOWN_TENSORS, true);
+        }
+        if (textSide == TextSide.BAG_OF_WORDS) {
+            json.put(BAG_OF_WORDS, true);
         }
         mapper.writerWithDefaultPrettyPrinter().writeValue(in.resolve(FILE).toFile(), json);
     }

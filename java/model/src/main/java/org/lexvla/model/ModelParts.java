@@ -29,6 +29,9 @@ final class ModelParts implements AutoCloseable {
     Llama text;
     Lora lora;
     PromptEncoder prompts;
+    /** The text side where it is no language model; else null. */
+    BagOfWords bag;
+
     private Parameters codes;
 
     private ModelParts(Device device) {
@@ -59,6 +62,7 @@ final class ModelParts implements AutoCloseable {
 
     private ModelParts ready() {
         prompts = new PromptEncoder(text, config.prompt().beginning(tokenizer));
+        bag = config.textSide() == TextSide.BAG_OF_WORDS ? new BagOfWords(vocabulary, tokenizer) : null;
         return this;
     }
 
@@ -119,7 +123,8 @@ final class ModelParts implements AutoCloseable {
                         options.poolCls(),
                         shape,
                         options.sparsification(vocabulary.size()),
-                        options.backbones())
+                        options.backbones(),
+                        options.textSide())
                 .withBackbones(visionDirectory, textDirectory);
         text.attach(lora);
     }

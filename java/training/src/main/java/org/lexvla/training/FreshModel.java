@@ -21,6 +21,7 @@ import org.lexvla.model.Llama;
 import org.lexvla.model.LlamaConfig;
 import org.lexvla.model.LoraConfig;
 import org.lexvla.model.Prompt;
+import org.lexvla.model.TextSide;
 import org.lexvla.model.Tokenizer;
 
 /**
@@ -79,6 +80,7 @@ public final class FreshModel {
                     .withVocabulary(rule(config), counts(config, tokenizer, captions))
                     .withPrompt(prompt(config))
                     .withPoolCls(config.poolCls())
+                    .withTextSide(Range.oneOf("textSide", config.textSide(), TextSide.class))
                     .withBackbones(config.backbones().options())
                     .withAdapter(config.adapter().heads(), config.adapter().mlpHidden())
                     .withLora(new LoraConfig(lora.rank(), lora.alpha(), lora.dropout(), lora.targets()));

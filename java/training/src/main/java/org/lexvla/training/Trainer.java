@@ -20,6 +20,7 @@ import org.lexvla.lexical.Sparsification;
 import org.lexvla.model.LexVla;
 import org.lexvla.model.LexicalHead;
 import org.lexvla.model.TextBatch;
+import org.lexvla.model.TextSide;
 
 /**
  * Trains a model on captioned pictures (SPEC §7): LoRA, adapter, image codebook and τ; the backbones only if the settings
@@ -41,6 +42,10 @@ public final class Trainer {
     private final int steps;
     private final Schedule schedule;
     private final double threshold;
+    /** Whether texts go through the language model, and whether its own weights are trained. */
+    private final boolean readsTexts;
+
+    private final boolean trainsBackbone;
 
     private Trainer(LexVla model, CaptionDataset data, TrainingConfig config, Path out) {
         this.model = model;
@@ -50,6 +55,8 @@ public final class Trainer {
         this.steps = config.stepsOver(data.pairs().size());
         this.schedule = new Schedule(
                 steps, config.optimizer().warmupSteps(), config.loss().lambda().steps());
+        this.readsTexts = model.config().textSide() == TextSide.LANGUAGE_MODEL;
+        this.trainsBackbone = readsTexts && !config.text().frozen();
         this.threshold = model.config().sparsification() instanceof Sparsification.Threshold given
                 ? given.value()
                 : Sparsification.standard(model.vocabulary().size()).value();
@@ -103,7 +110,7 @@ public final class Trainer {
     private void setTraining(boolean training) {
         model.lora().setTraining(training);
         model.vision().setTrainable(training && !config.vision().frozen());
-        model.text().setTrainable(training && !config.text().frozen());
+        model.text().setTrainable(training && trainsBackbone);
         model.vision().setCheckpointing(training && config.vision().checkpointing());
         model.text().setCheckpointing(training && config.text().checkpointing());
     }
@@ -114,14 +121,17 @@ public final class Trainer {
         if (!config.vision().frozen()) {
             backbones.addAll(model.vision().parameters().values());
         }
-        if (!config.text().frozen()) {
+        if (trainsBackbone) {
             backbones.addAll(model.text().parameters().values());
         }
-        return List.of(
-                new Optimization.Group(backbones, 1),
-                new Optimization.Group(model.lora().parameters().values(), settings.loraFactor()),
-                new Optimization.Group(List.of(model.imageCodebook()), settings.codebookFactor()),
-                new Optimization.Group(List.of(model.logitScale()), settings.scaleFactor()));
+        List<Optimization.Group> groups = new ArrayList<>();
+        groups.add(new Optimization.Group(backbones, 1));
+        if (readsTexts) {
+            groups.add(new Optimization.Group(model.lora().parameters().values(), settings.loraFactor()));
+        }
+        groups.add(new Optimization.Group(List.of(model.imageCodebook()), settings.codebookFactor()));
+        groups.add(new Optimization.Group(List.of(model.logitScale()), settings.scaleFactor()));
+        return groups;
     }
 
     private void save(Path directory) throws IOException {
@@ -133,7 +143,7 @@ public final class Trainer {
             model.transform().save(trained);
             vision = trained;
         }
-        if (!config.text().frozen()) {
+        if (trainsBackbone) {
             Path trained = Files.createDirectories(directory.resolve("text"));
             model.text().save(trained);
             for (String file : List.of("tokenizer.json", "tokenizer.model", "tokenizer_config.json")) {
@@ -156,17 +166,23 @@ public final class Trainer {
             int side = model.transform().crop();
             Tensor pixels = HostTensor.floats(size, 3, side, side);
             pixels.data_ptr_float().put(batch.pixels());
-            TextBatch prompts = model.prompts(batch.captions());
             Tensor imageTokens;
-            Tensor textTokens;
+            Tensor textTokens = null;
             try (AutoGradMode graph = new AutoGradMode(true)) {
                 imageTokens = model.imageTokens(HostTensor.to(pixels, model.device()));
-                textTokens = model.textTokens(prompts.ids(), prompts.mask());
+                if (readsTexts) {
+                    TextBatch prompts = model.prompts(batch.captions());
+                    textTokens = model.textTokens(prompts.ids(), prompts.mask());
+                }
             }
             try (LexicalHead.Forward images = LexicalHead.forward(imageTokens, model.imageCodebook(), null);
-                    LexicalHead.Forward texts = LexicalHead.forward(textTokens, model.textCodebook(), null)) {
+                    LexicalHead.Forward texts =
+                            readsTexts ? LexicalHead.forward(textTokens, model.textCodebook(), null) : null) {
                 Tensor s = images.activations().set_requires_grad(true);
-                Tensor t = texts.activations().set_requires_grad(true);
+                // A bag of words is what it is: no gradient goes into it.
+                Tensor t = readsTexts
+                        ? texts.activations().set_requires_grad(true)
+                        : model.textActivations(batch.captions());
                 double factor = schedule.penalty(step);
                 Losses losses = Losses.of(s, t, model.logitScale(), config.loss(), factor);
                 if (!Double.isFinite(losses.value())) {
@@ -179,7 +195,9 @@ public final class Trainer {
                 LexicalHead.Gradients towards = images.backward(s.grad(), true, true);
                 push(imageTokens, towards.tokens());
                 push(model.imageCodebook(), towards.codebook());
-                push(textTokens, texts.backward(t.grad(), true, false).tokens());
+                if (readsTexts) {
+                    push(textTokens, texts.backward(t.grad(), true, false).tokens());
+                }
                 double norm = optimization.step(step);
                 try (NoGradGuard noGraph = new NoGradGuard()) {
                     InfoNce.clamp(model.logitScale());

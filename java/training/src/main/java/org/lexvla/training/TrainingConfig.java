@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.lexvla.model.BackboneOptions;
 import org.lexvla.model.DinoV2Config;
+import org.lexvla.model.TextSide;
 import org.lexvla.model.UnknownTensors;
 
 /**
@@ -13,7 +14,7 @@ import org.lexvla.model.UnknownTensors;
  * addressed on a command line by the same names with dots: {@code --set loss.lambda.image=1e-3}.
  *
  * <p>Settings under {@code fresh}, {@code backbones}, {@code adapter}, {@code lora} and {@code vocabulary}, and {@code prompt},
- * {@code captionTokens} and {@code poolCls}, make a new model; a run that continues from a model takes these from it.
+ * {@code captionTokens}, {@code textSide} and {@code poolCls}, make a new model; a run that continues from a model takes these from it.
  *
  * @param steps         optimizer steps; 0: as many as {@code epochs} ask for
  * @param epochs        passes over the pairs when {@code steps} is 0
@@ -29,6 +30,7 @@ import org.lexvla.model.UnknownTensors;
  * @param backbones     how the backbones of a new model are read
  * @param prompt        what the language model is asked, with {@code [TEXT]} for the caption; empty: the paper's
  * @param captionTokens longer captions are cut to this
+ * @param textSide      language_model; or bag_of_words: a caption's own nouns, adjectives and non-auxiliary verbs in its place
  * @param poolCls       whether CLS takes part in the pooling of a picture
  * @param adapter       between the visual backbone and the codebook
  * @param lora          low-rank update of the language model
@@ -50,6 +52,7 @@ public record TrainingConfig(
         Backbones backbones,
         String prompt,
         int captionTokens,
+        String textSide,
         boolean poolCls,
         Adapter adapter,
         Lora lora,
@@ -292,6 +295,7 @@ public record TrainingConfig(
         Range.atLeast("batch", batch, 2);
         Range.atLeast("logEvery", logEvery, 1);
         Range.atLeast("captionTokens", captionTokens, 1);
+        Range.oneOf("textSide", textSide, TextSide.class);
         if (steps == 0 && epochs == 0) {
             throw new IllegalArgumentException("steps and epochs are both 0: one of them says how long the run is");
         }
@@ -314,6 +318,7 @@ public record TrainingConfig(
                 new Backbones(Backbones.CHECKPOINT, "refuse"),
                 "",
                 77,
+                "language_model",
                 true,
                 new Adapter(12, 0),
                 new Lora(8, 16, 0, org.lexvla.model.LoraConfig.ALL_TARGETS),

@@ -101,6 +101,37 @@ class TrainerTest {
     }
 
     @Test
+    void bagsOfWordsTrainThePicturesAlone() throws IOException {
+        TrainingConfig config = ToyData.config("textSide=bag_of_words", "text.frozen=false");
+        List<StepReport> reports = new ArrayList<>();
+        float[][] trained;
+        try (LexVla model = fresh(config)) {
+            Map<String, float[]> frozen = frozen(model);
+            float[][] texts = texts(model);
+            Trainer.run(model, data, config, out, reports::add);
+            frozen(model).forEach((name, values) -> assertThat(values).as(name).isEqualTo(frozen.get(name)));
+            model.lora().parameters().forEach((name, tensor) -> {
+                if (name.contains("lora_B")) {
+                    assertThat(floats(tensor)).as(name).containsOnly(0f);
+                }
+            });
+            assertThat(texts(model)).as("texts stay as they are").isDeepEqualTo(texts);
+            trained = scores(model, data.files());
+        }
+        assertThat(mean(reports.subList(25, 30))).isLessThan(0.8 * mean(reports.subList(0, 5)));
+        try (LexVla loaded = LexVla.load(out, Device.cpu())) {
+            assertThat(scores(loaded, data.files())).isDeepEqualTo(trained);
+        }
+    }
+
+    @SuppressWarnings("try")
+    private static float[][] texts(LexVla model) {
+        try (PointerScope scope = new PointerScope()) {
+            return new float[][] {HostTensor.floats(model.textActivations(data.captions()))};
+        }
+    }
+
+    @Test
     void theRunIsAModelDirectory() throws IOException {
         TrainingConfig config = ToyData.config("steps=3", "checkpoint.every=2", "logEvery=2");
         List<Path> files = data.files();

@@ -127,14 +127,14 @@ class CommandsTest {
             dropped += number.asInt();
         }
         assertThat(lines.stream().filter(line -> line.contains("\tdropped\t"))).hasSize(dropped);
-        Said again = lexvla(arguments);
+        TinyRun.Said again = lexvla(arguments);
         assertThat(again.json().get("error").asText()).contains("exists already", report.toString());
         assertThat(lexvla("init", "--vision", "v", "--text", "t").err()).contains("--dry-run");
     }
 
     @Test
     void doctorNamesWhatIsThereAndWhatIsMissing() throws Exception {
-        Said said = lexvla("doctor", "--json");
+        TinyRun.Said said = lexvla("doctor", "--json");
         assertThat(said.code()).as(said.err()).isZero();
         JsonNode found = said.json();
         assertThat(found.get("java").asText()).startsWith(System.getProperty("java.version"));

@@ -137,7 +137,7 @@ final class EncodeCommand implements Callable<Integer> {
             if (target.bulk() != null) {
                 target.bulk().requireFits(vocabulary);
             }
-            Sparsification kept = sparsity.get(vocabulary);
+            Sparsification kept = sparsity.get(encoder);
             Path beside = out.resolveSibling(out.getFileName() + ".parts");
             VectorParts parts = VectorParts.open(beside, settings(names, kept, vocabulary), vocabulary, allocator);
             int resumed = parts.inputs();

@@ -98,7 +98,7 @@ final class IndexCommand implements Callable<Integer> {
         OpenSearchIndex.Target target = cluster ? new OpenSearchIndex.Target(servers, name, shards, replicas) : null;
         try (BufferAllocator allocator = new RootAllocator();
                 LexVla encoder = LexVla.load(model, device.get());
-                Encoder.Encoded encoded = new Encoder(encoder, sparsity.get(encoder.vocabulary()), allocator, console)
+                Encoder.Encoded encoded = new Encoder(encoder, sparsity.get(encoder), allocator, console)
                         .pictures(Inputs.pictures(data))) {
             switch (engine) {
                 case EXACT -> LexicalIndex.create(out, encoded.batch(), encoded.ids(), model);

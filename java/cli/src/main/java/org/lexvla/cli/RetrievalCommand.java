@@ -77,8 +77,8 @@ final class RetrievalCommand implements Callable<Integer> {
         CaptionedPictures captioned = data.get();
         try (BufferAllocator allocator = new RootAllocator();
                 LexVla encoder = LexVla.load(model, device.get());
-                PairedVectors vectors = PairedVectors.encode(
-                        encoder, captioned, sparsity.get(encoder.vocabulary()), allocator, console)) {
+                PairedVectors vectors =
+                        PairedVectors.encode(encoder, captioned, sparsity.get(encoder), allocator, console)) {
             Retrieval retrieval = Retrieval.of(vectors.pictures().dot(vectors.texts()), vectors.owner(), ties);
             vectors.reportLeftOut(console);
             console.line(

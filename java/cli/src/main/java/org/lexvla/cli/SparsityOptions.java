@@ -1,7 +1,7 @@
 package org.lexvla.cli;
 
 import org.lexvla.lexical.Sparsification;
-import org.lexvla.lexical.Vocabulary;
+import org.lexvla.model.LexVla;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Option;
 
@@ -17,17 +17,22 @@ final class SparsityOptions {
         @Option(
                 names = "--threshold",
                 paramLabel = "VALUE",
-                description = "Keep the words of at least this weight (default: 1/sqrt(vocabulary)).")
+                description =
+                        "Keep the words of at least this weight (default: what the model says, 1/sqrt(vocabulary)).")
         private Float threshold;
     }
 
-    Sparsification get(Vocabulary vocabulary) {
+    @Option(names = "--renormalize", description = "Give every vector norm 1 again after words were dropped.")
+    private boolean renormalize;
+
+    Sparsification get(LexVla model) {
+        Sparsification own = model.config().sparsification();
         if (choice.topK != null) {
-            return Sparsification.topK(choice.topK);
+            return Sparsification.topK(choice.topK).withRenormalize(renormalize);
         }
         if (choice.threshold != null) {
-            return Sparsification.threshold(choice.threshold);
+            return Sparsification.threshold(choice.threshold).withRenormalize(renormalize);
         }
-        return Sparsification.standard(vocabulary.size());
+        return renormalize ? own.withRenormalize(true) : own;
     }
 }

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.UnaryOperator;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.lexvla.lexical.Device;
 
 /**
@@ -32,7 +33,7 @@ final class CheckpointView {
         this.file = file;
         Set<String> unnamed = new LinkedHashSet<>(file.names());
         parts.forEach((name, part) -> {
-            if (file.names().contains(part.in())) {
+            if (part.in() == null || file.names().contains(part.in())) {
                 this.parts.put(name, part);
                 unnamed.remove(part.in());
             }
@@ -43,7 +44,7 @@ final class CheckpointView {
     /**
      * Where a tensor is in a file.
      *
-     * @param in      name in the file
+     * @param in      name in the file; null: not there, but a vector of {@code of} ones
      * @param share   this one of {@code of} equal blocks of rows
      * @param of      how many tensors are stacked in it
      * @param reorder what is done to the rows
@@ -55,6 +56,11 @@ final class CheckpointView {
 
         static Part stacked(String in, int share, int of) {
             return new Part(in, share, of, UnaryOperator.identity());
+        }
+
+        /** What a layout leaves out that multiplies by it. */
+        static Part ones(int size) {
+            return new Part(null, 0, size, UnaryOperator.identity());
         }
 
         private long[] shape(Path file, long[] whole) {
@@ -94,22 +100,33 @@ final class CheckpointView {
     /** The name for a message: with that in the file, where it is another. */
     String label(String name) {
         Part part = parts.get(name);
-        return part == null || part.in().equals(name) ? name : name + " (" + part.in() + " in the file)";
+        return part == null || part.in() == null || part.in().equals(name)
+                ? name
+                : name + " (" + part.in() + " in the file)";
     }
 
     long[] shape(String name) {
         Part part = parts.get(name);
+        if (part.in() == null) {
+            return new long[] {part.of()};
+        }
         return part.shape(source(), file.shape(part.in()));
     }
 
     /** As {@link Safetensors#dtype}. */
     String dtype(String name) {
-        return file.dtype(parts.get(name).in());
+        String in = parts.get(name).in();
+        return file.dtype(in == null ? file.names().iterator().next() : in);
     }
 
     /** As {@link Safetensors#tensor}. */
     Tensor tensor(String name, Device device) {
         Part part = parts.get(name);
+        if (part.in() == null) {
+            return torch.ones(
+                    new long[] {part.of()},
+                    LibTorch.options(SafetensorsType.named(dtype(name)).scalar(), device));
+        }
         if (device.isCpu() || part.of() == 1) {
             return part.take(file.tensor(part.in(), device));
         }

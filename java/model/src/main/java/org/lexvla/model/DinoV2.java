@@ -54,7 +54,7 @@ public final class DinoV2 implements AutoCloseable {
 
     /**
      * Loads a directory: {@code config.json} as {@link DinoV2Config#load} reads it, and safetensors under the names of Hugging
-     * Face or of the original code.
+     * Face or of the original code; or a plain vision transformer of model type {@code vit}, whose missing layer scale is ones.
      *
      * @param type element type to compute in; null takes that of the file
      * @throws IllegalArgumentException if tensors are missing, unknown, or of a shape that is not that of the configuration
@@ -66,14 +66,22 @@ public final class DinoV2 implements AutoCloseable {
     /** As {@link #load(Path, Device, ScalarType)}, with a configuration in place of the one in the directory. */
     public static DinoV2 load(
             Path directory, DinoV2Config config, Device device, ScalarType type, UnknownTensors unknown) {
-        Parameters.Layout layout = new Parameters.Layout(config.shapes(), Set.of(MASK_TOKEN), name -> false, unknown);
         try (Safetensors file = Safetensors.open(directory)) {
-            CheckpointView view = DinoV2OriginalNames.usedIn(file)
-                    ? new CheckpointView(
-                            file, DinoV2OriginalNames.parts(layout.shapes().keySet()))
-                    : new CheckpointView(file);
+            boolean vit = VitNames.usedIn(file);
+            Parameters.Layout layout = new Parameters.Layout(
+                    config.shapes(), Set.of(MASK_TOKEN), name -> vit && VitNames.ignored(name), unknown);
+            CheckpointView view = view(file, config, layout.shapes().keySet());
             return new DinoV2(config, Parameters.load("DINOv2", view, layout, device, type));
         }
+    }
+
+    private static CheckpointView view(Safetensors file, DinoV2Config config, Set<String> names) {
+        if (DinoV2OriginalNames.usedIn(file)) {
+            return new CheckpointView(file, DinoV2OriginalNames.parts(names));
+        }
+        return VitNames.usedIn(file)
+                ? new CheckpointView(file, VitNames.parts(names, config, file))
+                : new CheckpointView(file);
     }
 
     /** A new float32 model as DINOv2 begins its training: normal weights of deviation 0.02, zero biases. */
@@ -122,7 +130,7 @@ public final class DinoV2 implements AutoCloseable {
     /** Writes {@code config.json} and {@code model.safetensors}, which transformers loads as well. */
     public void save(Path directory) {
         Map<String, Tensor> tensors = parameters.all();
-        config.save(directory);
+        config.save(directory, parameters.type());
         Safetensors.write(directory.resolve(Safetensors.SINGLE), tensors, Map.of("format", "pt"));
     }
 

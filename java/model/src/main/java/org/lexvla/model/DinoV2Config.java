@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.IntStream;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * The shape of a DINOv2 backbone; the keys of a Hugging Face {@code config.json} of model type {@code dinov2} or
@@ -120,11 +121,50 @@ public record DinoV2Config(
      * {@code embed_dim}. The way to interpolate is what the file says: {@code interpolate_offset} and
      * {@code interpolate_antialias} in the original's, {@code position_interpolation} (our key: offset, size or antialias) in
      * Hugging Face's, where without it models with registers take {@link Interpolation#ANTIALIAS}, others
-     * {@link Interpolation#OFFSET}; {@link #with} overrides it.
+     * {@link Interpolation#OFFSET}; {@link #with} overrides it. Plain vision transformers, model type {@code vit}, are read, too.
      */
     public static DinoV2Config load(Path directory) {
         ConfigJson json = ConfigJson.read(directory.resolve("config.json"));
-        return json.has("embed_dim") ? original(json) : huggingFace(json);
+        if (json.has("embed_dim")) {
+            return original(json);
+        }
+        return json.text("model_type", "dinov2").equals("vit") ? vit(json) : huggingFace(json);
+    }
+
+    /** A plain vision transformer, which differs in the names of two keys and in a default. */
+    private static DinoV2Config vit(ConfigJson json) {
+        requireGelu(json);
+        int hidden = json.integer("hidden_size");
+        return new DinoV2Config(
+                hidden,
+                json.integer("num_hidden_layers"),
+                json.integer("num_attention_heads"),
+                json.integer("intermediate_size", 4 * hidden) / (double) hidden,
+                json.integer("patch_size", 16),
+                json.integer("image_size", 224),
+                json.integer("num_channels", 3),
+                json.number("layer_norm_eps", 1e-12),
+                json.flag("qkv_bias", true),
+                false,
+                0,
+                interpolation(json, Interpolation.OFFSET));
+    }
+
+    private static void requireGelu(ConfigJson json) {
+        if (!json.text("hidden_act", "gelu").equals("gelu")) {
+            throw json.wrong("hidden_act", "gelu (exact), the only activation of DINOv2");
+        }
+    }
+
+    private static Interpolation interpolation(ConfigJson json, Interpolation otherwise) {
+        if (!json.has(INTERPOLATION)) {
+            return otherwise;
+        }
+        try {
+            return Interpolation.named(json.text(INTERPOLATION, ""));
+        } catch (IllegalArgumentException e) {
+            throw json.wrong(INTERPOLATION, "offset, size or antialias");
+        }
     }
 
     private static DinoV2Config original(ConfigJson json) {
@@ -174,19 +214,9 @@ public record DinoV2Config(
         String modelType = json.text("model_type", "dinov2");
         boolean withRegisters = modelType.equals("dinov2_with_registers");
         if (!withRegisters && !modelType.equals("dinov2")) {
-            throw json.wrong("model_type", "dinov2 or dinov2_with_registers");
+            throw json.wrong("model_type", "dinov2, dinov2_with_registers or vit");
         }
-        if (!json.text("hidden_act", "gelu").equals("gelu")) {
-            throw json.wrong("hidden_act", "gelu (exact), the only activation of DINOv2");
-        }
-        Interpolation interpolation = withRegisters ? Interpolation.ANTIALIAS : Interpolation.OFFSET;
-        if (json.has(INTERPOLATION)) {
-            try {
-                interpolation = Interpolation.named(json.text(INTERPOLATION, ""));
-            } catch (IllegalArgumentException e) {
-                throw json.wrong(INTERPOLATION, "offset, size or antialias");
-            }
-        }
+        requireGelu(json);
         return new DinoV2Config(
                 json.integer("hidden_size"),
                 json.integer("num_hidden_layers"),
@@ -199,11 +229,16 @@ public record DinoV2Config(
                 json.flag("qkv_bias", true),
                 json.flag("use_swiglu_ffn", false),
                 withRegisters ? json.integer("num_register_tokens", 4) : 0,
-                interpolation);
+                interpolation(json, withRegisters ? Interpolation.ANTIALIAS : Interpolation.OFFSET));
     }
 
     /** Writes {@code config.json} into a directory, with the keys that Hugging Face reads. */
     public void save(Path directory) {
+        save(directory, ScalarType.Float);
+    }
+
+    /** As {@link #save(Path)}, for weights of this type. */
+    void save(Path directory, ScalarType type) {
         boolean withRegisters = registers > 0;
         ObjectNode json = ConfigJson.object();
         json.putArray("architectures").add(withRegisters ? "Dinov2WithRegistersModel" : "Dinov2Model");
@@ -226,7 +261,7 @@ public record DinoV2Config(
         if (interpolation != (withRegisters ? Interpolation.ANTIALIAS : Interpolation.OFFSET)) {
             json.put(INTERPOLATION, interpolation.key());
         }
-        json.put("torch_dtype", "float32");
+        json.put("torch_dtype", SafetensorsType.torchName(type));
         ConfigJson.write(directory.resolve("config.json"), json);
     }
 

@@ -201,7 +201,7 @@ public final class Llama implements AutoCloseable {
      */
     public void save(Path directory) {
         Map<String, Tensor> tensors = parameters.all();
-        config.save(directory);
+        config.save(directory, parameters.type());
         Safetensors.write(directory.resolve(Safetensors.SINGLE), tensors, Map.of("format", "pt"));
     }
 

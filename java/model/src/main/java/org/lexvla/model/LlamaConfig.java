@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.IntStream;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * The shape of a Llama 2 language model; the keys of a Hugging Face {@code config.json} of model type {@code llama}, or of Meta's
@@ -128,6 +129,11 @@ public record LlamaConfig(
 
     /** Writes {@code config.json} into a directory, with the keys that Hugging Face reads. */
     public void save(Path directory) {
+        save(directory, ScalarType.Float);
+    }
+
+    /** As {@link #save(Path)}, for weights of this type. */
+    void save(Path directory, ScalarType type) {
         ObjectNode json = ConfigJson.object();
         json.putArray("architectures").add("LlamaForCausalLM");
         json.put("model_type", "llama").put("vocab_size", vocabularySize).put("hidden_size", hiddenSize);
@@ -140,7 +146,7 @@ public record LlamaConfig(
                 .put("bos_token_id", 1)
                 .put("eos_token_id", 2)
                 .put("pretraining_tp", 1);
-        json.put("use_cache", true).put("torch_dtype", "float32");
+        json.put("use_cache", true).put("torch_dtype", SafetensorsType.torchName(type));
         ConfigJson.write(directory.resolve("config.json"), json);
     }
 

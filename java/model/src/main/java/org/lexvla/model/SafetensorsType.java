@@ -55,4 +55,14 @@ enum SafetensorsType {
         }
         return null;
     }
+
+    /** The name in a Hugging Face {@code torch_dtype}. */
+    static String torchName(ScalarType scalar) {
+        return switch (scalar.intern()) {
+            case BFloat16 -> "bfloat16";
+            case Half -> "float16";
+            case Double -> "float64";
+            default -> "float32";
+        };
+    }
 }

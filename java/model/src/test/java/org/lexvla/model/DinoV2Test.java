@@ -317,6 +317,49 @@ class DinoV2Test {
         }
     }
 
+    /** A DINOv2 whose layer scale is ones, written by the names of a plain vision transformer, must give the same to the bit. */
+    @ParameterizedTest
+    @CsvSource({"'', pooler.dense.weight", "vit., classifier.weight"})
+    void aPlainVisionTransformerIsRead(String prefix, String after, RandomSource random) throws IOException {
+        DinoV2Config config =
+                new DinoV2Config(16, 2, 2, 3, 4, 16, 3, 1e-12, true, false, 0, DinoV2Config.Interpolation.OFFSET);
+        try (PointerScope scope = new PointerScope();
+                DinoV2 model = DinoV2.random(config, random.nextLong(), Device.cpu())) {
+            Map<String, Tensor> plain = new LinkedHashMap<>();
+            model.parameters().forEach((name, tensor) -> {
+                if (!name.endsWith("lambda1") && !name.equals(DinoV2.MASK_TOKEN)) {
+                    plain.put(
+                            prefix
+                                    + name.replace("norm1", "layernorm_before")
+                                            .replace("norm2", "layernorm_after")
+                                            .replace("mlp.fc1", "intermediate.dense")
+                                            .replace("mlp.fc2", "output.dense"),
+                            tensor);
+                }
+            });
+            plain.put(after, LibTorch.of(new float[16], 1, 16));
+            Safetensors.write(directory.resolve("model.safetensors"), plain, Map.of());
+            Files.writeString(
+                    directory.resolve("config.json"),
+                    "{\"model_type\": \"vit\", \"hidden_size\": 16, \"num_hidden_layers\": 2, \"num_attention_heads\": 2,"
+                            + " \"intermediate_size\": 48, \"patch_size\": 4, \"image_size\": 16}");
+            try (DinoV2 loaded = DinoV2.load(directory, Device.cpu(), null)) {
+                assertThat(loaded.config()).isEqualTo(config);
+                Tensor pixels = pixels(random, 2, 16, 24);
+                float[] expected = Numbers.floats(model.forward(pixels));
+                assertThat(Numbers.floats(loaded.forward(pixels))).isEqualTo(expected);
+                // It is saved, as after training, as the DINOv2 that it now is.
+                loaded.save(directory.resolve("saved"));
+                try (DinoV2 saved = DinoV2.load(directory.resolve("saved"), Device.cpu(), null)) {
+                    assertThat(Numbers.floats(saved.forward(pixels))).isEqualTo(expected);
+                }
+            }
+            plain.remove(prefix + "encoder.layer.1.layernorm_after.bias");
+            Safetensors.write(directory.resolve("model.safetensors"), plain, Map.of());
+            assertRefused(IllegalArgumentException.class, "lack 1 of", "encoder.layer.1.norm2.bias");
+        }
+    }
+
     @Test
     void aMatrixOfTheOriginalThatDoesNotFitIsNamed() throws IOException {
         try (PointerScope scope = new PointerScope();
@@ -339,7 +382,7 @@ class DinoV2Test {
     void wrongConfigurationsAreNamed() throws IOException {
         String[][] cases = {
             {"{\"hidden_size\": 16", "not proper JSON"},
-            {"{\"model_type\": \"vit\"}", "model_type"},
+            {"{\"model_type\": \"swin\"}", "model_type"},
             {"{\"hidden_size\": \"x\"}", "hidden_size = \"x\""},
             {"{\"hidden_size\": -3}", "hidden_size = -3"},
             {"{}", "hidden_size = nothing"},

@@ -177,6 +177,8 @@ class LlamaTest {
                 Tensor hidden = half.forward(ids, null);
                 assertThat(hidden.scalar_type().intern()).isEqualTo(ScalarType.BFloat16);
                 Numbers.assertClose("hidden", hidden, model.forward(ids, null), 0.15);
+                half.save(directory.resolve("half"));
+                assertThat(directory.resolve("half/config.json")).content().contains("\"torch_dtype\" : \"bfloat16\"");
                 // Float32 updates of a bfloat16 model: B = 0 changes nothing.
                 half.attach(lora);
                 assertThat(Numbers.floats(half.forward(ids, null))).isEqualTo(Numbers.floats(hidden));

@@ -42,6 +42,9 @@ public final class LexicalBatch implements AutoCloseable {
     /** Largest piece of a product that is held in native memory at once. */
     private static final long PRODUCT_BYTES = 64L << 20;
 
+    /** Entries that may be held twice while a batch is made: 32 MiB of ids and weights. */
+    private static final long ROOM_ENTRIES = 4L << 20;
+
     private static final int SHOWN_ROWS = 3;
     private static final int SHOWN_WORDS = 5;
 
@@ -80,8 +83,7 @@ public final class LexicalBatch implements AutoCloseable {
     }
 
     /**
-     * Keeps the entries of dense vectors that {@code how} chooses (SPEC §5). Counted first, then written straight into Arrow
-     * buffers of the right size.
+     * Keeps the entries of dense vectors that {@code how} chooses (SPEC §5).
      *
      * @param activations [B, V] float32 in host memory, normalised
      * @throws IllegalArgumentException if the activations have another type, device or number of words, or more than
@@ -124,12 +126,25 @@ public final class LexicalBatch implements AutoCloseable {
                     + vocabulary.size() + " words: take the vocabulary of the model that made them");
         }
         int rows = rows(dense.size(0));
-        try (ArrowBuf offsets = allocator.buffer((rows + 1L) * Integer.BYTES)) {
-            SparseKernels.sparsify(kind, dense, how, 0, new Csr(offsets.memoryAddress(), 0, 0, rows));
+        long most = how instanceof Sparsification.TopK top ? Math.min(top.k(), dense.size(1)) : dense.size(1);
+        long room = rows * most;
+        // With room for all that could be kept the rows are read once; most of it is never touched. Else they are
+        // counted first.
+        boolean once = room <= ROOM_ENTRIES;
+        try (ArrowBuf offsets = allocator.buffer((rows + 1L) * Integer.BYTES);
+                ArrowBuf roomyIds = allocator.buffer(once ? room * Integer.BYTES : 0);
+                ArrowBuf roomyWeights = allocator.buffer(once ? room * Float.BYTES : 0)) {
+            long idsAt = once ? roomyIds.memoryAddress() : 0;
+            long weightsAt = once ? roomyWeights.memoryAddress() : 0;
+            Csr first = new Csr(offsets.memoryAddress(), idsAt, weightsAt, rows);
+            SparseKernels.sparsify(kind, dense, how, once ? room : 0, first);
             int entries = offsets.getInt((long) rows * Integer.BYTES);
             try (ArrowBuf ids = allocator.buffer((long) entries * Integer.BYTES);
                     ArrowBuf weights = allocator.buffer((long) entries * Float.BYTES)) {
-                if (entries > 0) {
+                if (once) {
+                    ids.setBytes(0, roomyIds, 0, (long) entries * Integer.BYTES);
+                    weights.setBytes(0, roomyWeights, 0, (long) entries * Float.BYTES);
+                } else if (entries > 0) {
                     Csr out = new Csr(offsets.memoryAddress(), ids.memoryAddress(), weights.memoryAddress(), rows);
                     SparseKernels.sparsify(kind, dense, how, entries, out);
                 }

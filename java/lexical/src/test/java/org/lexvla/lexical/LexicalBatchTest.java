@@ -137,6 +137,24 @@ class LexicalBatchTest extends ArrowTest {
     }
 
     @Test
+    void moreThanIsHeldTwiceIsCountedFirst(RandomSource random) {
+        int rows = 1100;
+        int words = 4000;
+        float[] values = new float[rows * words];
+        for (int i = 0; i < 5000; i++) {
+            values[random.nextInt(values.length)] = 1 + random.nextInt(9);
+        }
+        LexicalBatch batch = sparsify(values, rows, words, Sparsification.threshold(5));
+        for (int row = 0; row < rows; row++) {
+            float[] dense = Arrays.copyOfRange(values, row * words, (row + 1) * words);
+            assertRow(
+                    batch.get(row),
+                    IntStream.range(0, words).filter(v -> dense[v] >= 5).toArray(),
+                    dense);
+        }
+    }
+
+    @Test
     void aRowOfEqualWordsIsKeptWhole() {
         // The tie of SPEC §5: every entry is 1/√V, whichever way the kernel rounds it.
         for (int words = 1; words < 1200; words++) {

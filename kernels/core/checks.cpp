@@ -1,10 +1,12 @@
 #include "checks.h"
 
+#include <cfloat>
 #include <cinttypes>
 #include <cstdio>
 #include <initializer_list>
 
 #include "failure.h"
+#include "index_layout.h"
 
 namespace lexvla::checks {
 namespace {
@@ -95,6 +97,33 @@ void csr(const lexvla_exec *exec, const char *name, const int32_t *offsets, cons
     }
     ids_ascend(name, row, ids + begin, end - begin, words);
   }
+}
+
+/** The weights of a CSR matrix that has passed its check: an index takes neither negative ones nor NaN nor infinities. */
+void impacts_of(const char *name, const int32_t *offsets, const int32_t *ids, const float *weights, int64_t rows) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const int32_t begin = offsets[row], end = offsets[row + 1];
+    int32_t wrong = 0;
+    for (int64_t e = begin; e < end; ++e) wrong |= !(weights[e] >= 0 && weights[e] <= FLT_MAX);
+    for (int64_t e = begin; wrong != 0 && e < end; ++e) {
+      if (weights[e] >= 0 && weights[e] <= FLT_MAX) continue;
+      fail(LEXVLA_INVALID_ARGUMENT,
+          "%s: row %" PRId64 ": the weight of id %" PRId32 " is %g, an index takes finite weights of at least 0: csr_top_k takes all", name,
+          row, ids[e], static_cast<double>(weights[e]));
+    }
+  }
+}
+
+void index(const lexvla_exec *exec, int32_t impacts, const int32_t *offsets, const int32_t *ids, const float *weights, int64_t rows,
+    int64_t words) {
+  executor(exec);
+  if (impacts != LEXVLA_IMPACTS_8BIT && impacts != LEXVLA_IMPACTS_FLOAT32) {
+    fail(LEXVLA_INVALID_ARGUMENT, "impacts is %" PRId32 ": LEXVLA_IMPACTS_8BIT (0) or LEXVLA_IMPACTS_FLOAT32 (1)", impacts);
+  }
+  size("rows", rows, INT32_MAX);
+  size("words", words, kIndexWords);
+  csr(exec, "rows", offsets, ids, weights, rows, words);
+  if (exec->device == LEXVLA_CPU) impacts_of("rows", offsets, ids, weights, rows);
 }
 
 void sparsify(const lexvla_exec *exec, const char *name, const float *values, int64_t rows, int64_t words, int64_t capacity,
@@ -241,6 +270,38 @@ void csr_top_k(const lexvla_exec *exec, const int32_t *query_ids, const float *q
   array("hit_rows", hit_rows, {k}, 4);
   array("hit_scores", hit_scores, {k}, 4);
   array("hits", hits, {1}, 8);
+}
+
+void index_size(const lexvla_exec *exec, int32_t impacts, const int32_t *offsets, const int32_t *ids, const float *weights,
+    int64_t rows, int64_t words, int64_t *bytes) {
+  index(exec, impacts, offsets, ids, weights, rows, words);
+  array("bytes", bytes, {1}, 8);
+}
+
+void index_build(const lexvla_exec *exec, int32_t impacts, const int32_t *offsets, const int32_t *ids, const float *weights,
+    int64_t rows, int64_t words, int64_t bytes, void *memory) {
+  index(exec, impacts, offsets, ids, weights, rows, words);
+  size("bytes", bytes);
+  array("index", memory, {bytes / 8}, 8);
+}
+
+void index_search(const lexvla_exec *exec, const void *memory, int64_t bytes, const int32_t *offsets, const int32_t *, const float *,
+    int64_t rows, int64_t words, const int32_t *query_offsets, const int32_t *query_ids, const float *query_weights, int64_t queries,
+    int64_t k, int32_t *hit_rows, float *hit_scores, int64_t *hits, lexvla_index_work *work) {
+  executor(exec);
+  size("bytes", bytes);
+  array("index", memory, {bytes / 8}, 8);
+  size("rows", rows, INT32_MAX);
+  size("words", words, kIndexWords);
+  if (rows > 0) array("offsets", offsets, {rows + 1}, 4);
+  size("queries", queries, INT32_MAX);
+  size("k", k);
+  csr(exec, "queries", query_offsets, query_ids, query_weights, queries, words);
+  if (exec->device == LEXVLA_CPU) impacts_of("queries", query_offsets, query_ids, query_weights, queries);
+  array("hit_rows", hit_rows, {queries, k}, 4);
+  array("hit_scores", hit_scores, {queries, k}, 4);
+  array("hits", hits, {queries}, 8);
+  optional_array("work", work, {1}, 8);
 }
 
 }  // namespace lexvla::checks

@@ -69,6 +69,10 @@ int32_t run_reference(const char *operation, void (*check)(const lexvla_exec *, 
 #define LEXVLA_PARAMETERS_11(f) LEXVLA_PARAMETERS_10(f), lexvla::Argument<f, 10> a10
 #define LEXVLA_PARAMETERS_12(f) LEXVLA_PARAMETERS_11(f), lexvla::Argument<f, 11> a11
 #define LEXVLA_PARAMETERS_13(f) LEXVLA_PARAMETERS_12(f), lexvla::Argument<f, 12> a12
+#define LEXVLA_PARAMETERS_14(f) LEXVLA_PARAMETERS_13(f), lexvla::Argument<f, 13> a13
+#define LEXVLA_PARAMETERS_15(f) LEXVLA_PARAMETERS_14(f), lexvla::Argument<f, 14> a14
+#define LEXVLA_PARAMETERS_16(f) LEXVLA_PARAMETERS_15(f), lexvla::Argument<f, 15> a15
+#define LEXVLA_PARAMETERS_17(f) LEXVLA_PARAMETERS_16(f), lexvla::Argument<f, 16> a16
 #define LEXVLA_NAMES_6 a0, a1, a2, a3, a4, a5
 #define LEXVLA_NAMES_7 LEXVLA_NAMES_6, a6
 #define LEXVLA_NAMES_8 LEXVLA_NAMES_7, a7
@@ -77,6 +81,10 @@ int32_t run_reference(const char *operation, void (*check)(const lexvla_exec *, 
 #define LEXVLA_NAMES_11 LEXVLA_NAMES_10, a10
 #define LEXVLA_NAMES_12 LEXVLA_NAMES_11, a11
 #define LEXVLA_NAMES_13 LEXVLA_NAMES_12, a12
+#define LEXVLA_NAMES_14 LEXVLA_NAMES_13, a13
+#define LEXVLA_NAMES_15 LEXVLA_NAMES_14, a14
+#define LEXVLA_NAMES_16 LEXVLA_NAMES_15, a15
+#define LEXVLA_NAMES_17 LEXVLA_NAMES_16, a16
 
 extern "C" {
 

@@ -52,4 +52,21 @@ void csr_top_k(const lexvla_exec *, const int32_t *query_ids, const float *query
   }
 }
 
+void index_size(const lexvla_exec *, int32_t, const int32_t *, const int32_t *, const float *, int64_t, int64_t, int64_t *bytes) {
+  *bytes = 0;
+}
+
+void index_build(
+    const lexvla_exec *, int32_t, const int32_t *, const int32_t *, const float *, int64_t, int64_t, int64_t, void *) {}
+
+void index_search(const lexvla_exec *exec, const void *, int64_t, const int32_t *offsets, const int32_t *ids, const float *weights,
+    int64_t rows, int64_t words, const int32_t *query_offsets, const int32_t *query_ids, const float *query_weights, int64_t queries,
+    int64_t k, int32_t *hit_rows, float *hit_scores, int64_t *hits, lexvla_index_work *work) {
+  for (int64_t q = 0; q < queries; ++q) {
+    csr_top_k(exec, query_ids + query_offsets[q], query_weights + query_offsets[q], query_offsets[q + 1] - query_offsets[q], offsets, ids,
+        weights, rows, words, k, hit_rows + q * k, hit_scores + q * k, hits + q);
+  }
+  if (work != nullptr) *work = {};
+}
+
 }  // namespace lexvla::reference

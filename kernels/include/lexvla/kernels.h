@@ -75,6 +75,14 @@ typedef enum lexvla_type {
   LEXVLA_BFLOAT16 = 1
 } lexvla_type;
 
+/** How an index keeps the weights of its rows; exact hits come of either. */
+typedef enum lexvla_impacts {
+  /** 8 bits each, in steps of 1/255 of the word's largest weight in a block of rows. */
+  LEXVLA_IMPACTS_8BIT = 0,
+  /** A float each: larger and slower to read, fewer products to compute again. */
+  LEXVLA_IMPACTS_FLOAT32 = 1
+} lexvla_impacts;
+
 /** lexvla_exec.device for the host; a CUDA device is its ordinal, 0 or more. */
 #define LEXVLA_CPU (-1)
 
@@ -99,6 +107,18 @@ typedef struct lexvla_exec {
    */
   int64_t *workspace_needed;
 } lexvla_exec;
+
+/** What lexvla_index_search did, summed over its queries. */
+typedef struct lexvla_index_work {
+  /** Entries of the matrix that the queries' words have in the blocks that were read: one product each. */
+  int64_t postings;
+  /** Bytes of the index that were read for them. */
+  int64_t bytes;
+  /** Rows of the matrix that were read, to compute their products exactly. */
+  int64_t rows;
+  /** Blocks of rows, counted once per query, that could hold no hit and were not read. */
+  int64_t skipped;
+} lexvla_index_work;
 
 /** The norm by which a row is divided is at least this (the eps of torch's normalize). */
 #define LEXVLA_NORM_EPS 1e-12f
@@ -290,6 +310,51 @@ LEXVLA_API int32_t lexvla_csr_dot(const lexvla_exec *exec, const int32_t *a_offs
 LEXVLA_API int32_t lexvla_csr_top_k(const lexvla_exec *exec, const int32_t *query_ids, const float *query_weights, int64_t query_size,
     const int32_t *offsets, const int32_t *ids, const float *weights, int64_t rows, int64_t words, int64_t k, int32_t *hit_rows,
     float *hit_scores, int64_t *hits);
+
+/**
+ * Bytes that lexvla_index_build needs for a matrix: about 2 to 3 per entry with 8-bit impacts and 5 to 6 with floats, and
+ * 16 for each word of each block of 8192 rows.
+ *
+ * @param impacts one of lexvla_impacts
+ * @param offsets [rows + 1], with ids and weights as in lexvla_csr_dot
+ * @param weights finite and at least 0, else LEXVLA_INVALID_ARGUMENT: such matrices are for lexvla_csr_top_k
+ * @param words   size of the vocabulary, at most 2^22
+ * @param bytes   out, [1]
+ */
+LEXVLA_API int32_t lexvla_index_size(const lexvla_exec *exec, int32_t impacts, const int32_t *offsets, const int32_t *ids,
+    const float *weights, int64_t rows, int64_t words, int64_t *bytes);
+
+/**
+ * Writes an inverted index of the rows of a CSR matrix: for every word the rows that have it, with their impacts. The index
+ * finds, the matrix decides: lexvla_index_search takes both. It holds no address, so it may be copied and moved, and is
+ * read by any instruction set; its numbers are in the byte order of the machine.
+ *
+ * @param bytes at least what lexvla_index_size says, else LEXVLA_CAPACITY
+ * @param index out, [bytes] of which the first lexvla_index_size are written; at a multiple of 8
+ */
+LEXVLA_API int32_t lexvla_index_build(const lexvla_exec *exec, int32_t impacts, const int32_t *offsets, const int32_t *ids,
+    const float *weights, int64_t rows, int64_t words, int64_t bytes, void *index);
+
+/**
+ * For each of several queries the k rows with the largest dot product; exact, whatever the impacts. A product is summed in
+ * double by ascending word and rounded once, so hits and scores are those of lexvla_reference_csr_top_k, bit for bit:
+ * only rows with a product above 0, product descending, then row ascending.
+ *
+ * The matrix must be the one that the index was built from: its sizes are compared with the index, its contents are not
+ * looked at again, but for the rows whose products are computed.
+ *
+ * @param index         [bytes], as lexvla_index_build wrote it
+ * @param query_offsets [queries + 1], with query_ids and query_weights as in lexvla_csr_dot; weights finite and at least 0
+ * @param k             0 or more
+ * @param hit_rows      out, [queries, k]; entries of query q from hits[q] on are -1
+ * @param hit_scores    out, [queries, k]; entries of query q from hits[q] on are 0
+ * @param hits          out, [queries]: how many of the k there are
+ * @param work          out, [1], or NULL: not wanted
+ */
+LEXVLA_API int32_t lexvla_index_search(const lexvla_exec *exec, const void *index, int64_t bytes, const int32_t *offsets,
+    const int32_t *ids, const float *weights, int64_t rows, int64_t words, const int32_t *query_offsets, const int32_t *query_ids,
+    const float *query_weights, int64_t queries, int64_t k, int32_t *hit_rows, float *hit_scores, int64_t *hits,
+    lexvla_index_work *work);
 
 #ifdef __cplusplus
 }

@@ -60,6 +60,20 @@ LEXVLA_API int32_t lexvla_reference_csr_top_k(const lexvla_exec *exec, const int
     int64_t query_size, const int32_t *offsets, const int32_t *ids, const float *weights, int64_t rows, int64_t words, int64_t k,
     int32_t *hit_rows, float *hit_scores, int64_t *hits);
 
+/** lexvla_index_size; the reference needs no index, so 0. */
+LEXVLA_API int32_t lexvla_reference_index_size(const lexvla_exec *exec, int32_t impacts, const int32_t *offsets, const int32_t *ids,
+    const float *weights, int64_t rows, int64_t words, int64_t *bytes);
+
+/** lexvla_index_build; writes nothing. */
+LEXVLA_API int32_t lexvla_reference_index_build(const lexvla_exec *exec, int32_t impacts, const int32_t *offsets, const int32_t *ids,
+    const float *weights, int64_t rows, int64_t words, int64_t bytes, void *index);
+
+/** lexvla_index_search as lexvla_reference_csr_top_k of every query; does not look at the index, and counts no work. */
+LEXVLA_API int32_t lexvla_reference_index_search(const lexvla_exec *exec, const void *index, int64_t bytes, const int32_t *offsets,
+    const int32_t *ids, const float *weights, int64_t rows, int64_t words, const int32_t *query_offsets, const int32_t *query_ids,
+    const float *query_weights, int64_t queries, int64_t k, int32_t *hit_rows, float *hit_scores, int64_t *hits,
+    lexvla_index_work *work);
+
 #ifdef __cplusplus
 }
 #endif

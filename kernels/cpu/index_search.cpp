@@ -1,0 +1,311 @@
+/*
+ * index_search. A block of rows at a time, the lists of the query's words are added up; a row whose sum can be among the k
+ * best is kept with a lower and an upper bound of its product, and those that are left in the end are computed exactly.
+ *
+ * The bounds. Let most be a list's largest weight and weight <= impact / largest impact * most, the rounding of index_build.
+ * A word of query weight q then adds to a row's product at most q * most / largest * impact, in steps of `unit` at most
+ *
+ *     factor * impact * unit,   factor = ceil(q * most / largest / unit)
+ *
+ * so a row's sum times unit is an upper bound of its product. All sums are exact: `unit` is such that the largest that there
+ * can be fits 32 bits. Of what a word adds, the rounding of impacts is less than q * most / largest, that of factors less
+ * than largest * unit; summed over the words that is how far below the sum the product can be. With impacts in floats the
+ * sums are rounded, each to one of 2^24 steps, instead.
+ */
+#include "../core/index_layout.h"
+#include "../core/shortlist.h"
+#include "index_lists.h"
+#include "vector.h"
+
+namespace lexvla::LEXVLA_ISA {
+namespace {
+
+/** Queries that go through the blocks together: the lists they share are read from memory once. */
+constexpr int64_t kQueriesAtOnce = 64;
+constexpr int64_t kQueriesPerTask = 16;
+/** Bytes of the next list that are asked for while one is added: of longer ones the machine sees by itself that they go on. */
+constexpr int64_t kAhead = 4096;
+
+/** The matrix that an index was built from, or queries. */
+struct Csr {
+  const int32_t *offsets;
+  const int32_t *ids;
+  const float *weights;
+
+  int64_t size(int64_t row) const { return int64_t{offsets[row + 1]} - offsets[row]; }
+};
+
+struct Index {
+  const char *memory;
+  const IndexHeader *header;
+
+  const List *lists(int64_t block) const {
+    return reinterpret_cast<const List *>(memory + sizeof(IndexHeader)) + block * header->words;
+  }
+};
+
+Index index_of(const void *memory, int64_t bytes, const int32_t *offsets, int64_t rows, int64_t words) {
+  const IndexHeader *const header = static_cast<const IndexHeader *>(memory);
+  if (bytes < static_cast<int64_t>(sizeof(IndexHeader)) || header->magic != kIndexMagic) {
+    fail(LEXVLA_INVALID_ARGUMENT, "index of %lld bytes is none: it does not begin as index_build begins it", static_cast<long long>(bytes));
+  }
+  if (header->version != kIndexVersion) {
+    fail(LEXVLA_INVALID_ARGUMENT, "index has version %d, this library reads %d: build it again", header->version, kIndexVersion);
+  }
+  if (header->bytes > bytes) {
+    fail(LEXVLA_INVALID_ARGUMENT, "index was built with %lld bytes, here are %lld: pass all of it", static_cast<long long>(header->bytes),
+        static_cast<long long>(bytes));
+  }
+  const int64_t entries = rows == 0 ? 0 : int64_t{offsets[rows]} - offsets[0];
+  if (header->rows != rows || header->words != words || header->entries != entries) {
+    fail(LEXVLA_INVALID_ARGUMENT,
+        "index is of %lld rows, %lld words and %lld entries, the matrix has %lld, %lld and %lld: pass the one that it was built from",
+        static_cast<long long>(header->rows), static_cast<long long>(header->words), static_cast<long long>(header->entries),
+        static_cast<long long>(rows), static_cast<long long>(words), static_cast<long long>(entries));
+  }
+  return {static_cast<const char *>(memory), header};
+}
+
+/** A word of the query that rows of the block have, and the most that it adds to a product. */
+struct Term {
+  const List *list;
+  double most;
+};
+
+/** The memory of one thread. Of the sums, all are 0 between two blocks. */
+template <class Impact>
+struct Scratch {
+  SumOf<Impact> *sums;
+  Bounded *found;
+  Term *terms;
+};
+
+/** The bounds of a product: lower_factor * unit * sum - lower_error and upper_factor * unit * sum. */
+struct Scale {
+  double unit, lower_factor, lower_error, upper_factor;
+};
+
+Scale scale_of(uint8_t, double most, int64_t terms) {
+  const double n = static_cast<double>(terms), largest = kLargestImpact;
+  const double unit = most / (INT32_MAX - (n + 1) * largest);
+  return {unit, 1, most / largest + n * largest * unit, 1};
+}
+
+Scale scale_of(float, double most, int64_t terms) {
+  const double n = static_cast<double>(terms), error = (n + 4) * 0x1p-23;
+  return {most, 1 - error, 4 * n * double{kLeastShare} * most, 1 + error};
+}
+
+inline int32_t factor_of(uint8_t, double most, double unit) {
+  const double exact = most / (kLargestImpact * unit);
+  const int32_t factor = static_cast<int32_t>(exact);
+  return factor + (factor < exact);
+}
+
+inline float factor_of(float, double most, double unit) {
+  const float factor = static_cast<float>(most / unit);
+  return factor > kLeastShare ? factor : kLeastShare;
+}
+
+/** The least sum, above 0, that is not below a bound. A row that has none of the words has sum 0, any other more. */
+inline int32_t least_sum(uint8_t, double bound) {
+  const int32_t sum = static_cast<int32_t>(bound);
+  return static_cast<int32_t>(larger(1, sum + (sum < bound)));
+}
+
+inline float least_sum(float, double bound) {
+  const float sum = static_cast<float>(bound) * (1 - 0x1p-23f);
+  return sum > 0x1p-126f ? sum : 0x1p-126f;
+}
+
+/** Asks for the beginning of a list. */
+inline void prefetch(const void *begin, int64_t bytes) {
+  for (int64_t at = 0; at < smaller(bytes, kAhead); at += 64) __builtin_prefetch(static_cast<const char *>(begin) + at, 0, 2);
+}
+
+/** Adds the lists of the terms to the sums of a block. */
+template <class Impact>
+void add(const Index &index, int64_t rows, const Term *terms, int64_t n, double unit, SumOf<Impact> *sums, lexvla_index_work *work) {
+  for (int64_t i = 0; i < n; ++i) {
+    const List &list = *terms[i].list;
+    if (i + 1 < n) {
+      const List &next = *terms[i + 1].list;
+      prefetch(index.memory + next.begin, list_bytes(next.count, rows, index.header->impacts));
+    }
+    const char *const begin = index.memory + list.begin;
+    const Impact *const impacts = reinterpret_cast<const Impact *>(begin + rows_bytes(list.count, rows));
+    const SumOf<Impact> factor = factor_of(Impact{}, terms[i].most, unit);
+    if (is_bits(list.count, rows)) {
+      add_bits(sums, reinterpret_cast<const uint64_t *>(begin), blocks_of(rows, 64), impacts, factor);
+    } else {
+      add_ids(sums, reinterpret_cast<const uint16_t *>(begin), impacts, list.count, factor);
+    }
+    work->postings += list.count;
+    work->bytes += list_bytes(list.count, rows, index.header->impacts);
+  }
+}
+
+/** The rows of a block with at least this sum, with their bounds; sets the sums to 0. Returns how many there are. */
+template <class Sum>
+int64_t collect(Sum *sums, int64_t rows, Sum least, const Scale &scale, int64_t first_row, Bounded *found) {
+  constexpr int64_t kStretch = 64;
+  int64_t n = 0;
+  for (int64_t stretch = 0; stretch < rows; stretch += kStretch, sums += kStretch) {
+    int32_t any = 0;
+    for (int64_t i = 0; i < kStretch; ++i) any |= sums[i] >= least;
+    for (int64_t i = 0; any != 0 && i < kStretch; ++i) {
+      if (!(sums[i] >= least)) continue;
+      const double product = scale.unit * static_cast<double>(sums[i]), lower = scale.lower_factor * product - scale.lower_error;
+      found[n++] = {lower > 0 ? lower : 0, scale.upper_factor * product, static_cast<int32_t>(first_row + stretch + i)};
+    }
+    for (int64_t i = 0; i < kStretch; ++i) sums[i] = 0;
+  }
+  return n;
+}
+
+/** Puts the rows of a block that can be among the k best of a query on its shortlist. */
+template <class Impact>
+void look_through(const Index &index, int64_t block, const Csr &queries, int64_t query, int slot, const Scratch<Impact> &scratch,
+    Shortlists &shortlists, lexvla_index_work *work) {
+  const List *const lists = index.lists(block);
+  double most = 0;
+  int64_t terms = 0;
+  for (int64_t e = queries.offsets[query]; e < queries.offsets[query + 1]; ++e) {
+    const List &list = lists[queries.ids[e]];
+    const double term = double{queries.weights[e]} * list.most;
+    scratch.terms[terms] = {&list, term};
+    terms += term > 0;
+    most += term;
+  }
+  work->bytes += queries.size(query) * static_cast<int64_t>(sizeof(List));
+  const double floor = shortlists.floor(slot, query);
+  if (terms == 0 || most < floor) {
+    ++work->skipped;
+    return;
+  }
+  const int64_t rows = rows_of_block(block, index.header->rows);
+  const Scale scale = scale_of(Impact{}, most, terms);
+  add<Impact>(index, rows, scratch.terms, terms, scale.unit, scratch.sums, work);
+  // What the division loses is far less than what the floor allows for.
+  const SumOf<Impact> least = least_sum(Impact{}, floor / (scale.upper_factor * scale.unit));
+  shortlists.add(slot, query, scratch.found, collect(scratch.sums, rows, least, scale, block * kBlockRows, scratch.found));
+}
+
+/** Every query through every block. */
+template <class Impact>
+void look_through_all(int threads, const Index &index, const Csr &queries, int64_t count, Shortlists &shortlists, lexvla_index_work *work) {
+  int64_t longest = 0;
+  for (int64_t q = 0; q < count; ++q) longest = larger(longest, queries.size(q));
+  const int64_t sums_bytes = kBlockRows * 4, found_bytes = kBlockRows * static_cast<int64_t>(sizeof(Bounded));
+  const int64_t slot_bytes = sums_bytes + found_bytes + blocks_of((longest + 1) * static_cast<int64_t>(sizeof(Term)), 64) * 64;
+  const Buffer memory(threads * slot_bytes), works(threads * static_cast<int64_t>(sizeof(lexvla_index_work)));
+  lexvla_index_work *const work_of = static_cast<lexvla_index_work *>(works.data());
+  for (int slot = 0; slot < threads; ++slot) {
+    work_of[slot] = {};
+    __builtin_memset(static_cast<char *>(memory.data()) + slot * slot_bytes, 0, sums_bytes);
+  }
+  const int64_t blocks = index_blocks(index.header->rows), parts = blocks_of(count, kQueriesPerTask);
+  parallel(threads, blocks * parts, [&](int slot, int64_t task) {
+    char *const own = static_cast<char *>(memory.data()) + slot * slot_bytes;
+    const Scratch<Impact> scratch{reinterpret_cast<SumOf<Impact> *>(own), reinterpret_cast<Bounded *>(own + sums_bytes),
+        reinterpret_cast<Term *>(own + sums_bytes + found_bytes)};
+    lexvla_index_work done = {};
+    const int64_t first = task % parts * kQueriesPerTask;
+    for (int64_t q = first; q < smaller(first + kQueriesPerTask, count); ++q) {
+      look_through(index, task / parts, queries, q, slot, scratch, shortlists, &done);
+    }
+    work_of[slot].postings += done.postings;
+    work_of[slot].bytes += done.bytes;
+    work_of[slot].skipped += done.skipped;
+  });
+  for (int slot = 0; slot < threads; ++slot) {
+    work->postings += work_of[slot].postings;
+    work->bytes += work_of[slot].bytes;
+    work->skipped += work_of[slot].skipped;
+  }
+}
+
+/** A product as the reference sums it: of two floats it is exact in double, and the words are in their order. */
+float exact_product(const float *query, const int32_t *ids, const float *weights, int64_t size) {
+  double sum = 0;
+  for (int64_t e = 0; e < size; ++e) {
+    const float weight = query[ids[e]];
+    if (weight != 0) sum += double{weight} * double{weights[e]};
+  }
+  return static_cast<float>(sum);
+}
+
+/**
+ * The hits of a query: the rows on its shortlist are computed, the most promising first, until those that are left cannot
+ * be among the k best. `weights` has a 0 for every word. Returns how many were computed.
+ */
+int64_t rank(const Csr &matrix, const Csr &queries, int64_t query, const Bounded *rows, int64_t n, int64_t k, float *weights,
+    int32_t *hit_rows, float *hit_scores, int64_t *hits) {
+  const int64_t begin = queries.offsets[query], end = queries.offsets[query + 1];
+  for (int64_t e = begin; e < end; ++e) weights[queries.ids[e]] = queries.weights[e];
+  Best best(k);
+  int64_t done = 0;
+  for (; done < n && rows[done].upper >= best.floor(); ++done) {
+    if (done + 1 < n) {
+      const int64_t next = matrix.offsets[rows[done + 1].row], size = matrix.size(rows[done + 1].row);
+      prefetch(matrix.ids + next, size * 4);
+      prefetch(matrix.weights + next, size * 4);
+    }
+    const int64_t first = matrix.offsets[rows[done].row];
+    best.add(rows[done].row, exact_product(weights, matrix.ids + first, matrix.weights + first, matrix.size(rows[done].row)));
+  }
+  *hits = best.write(hit_rows, hit_scores);
+  for (int64_t e = begin; e < end; ++e) weights[queries.ids[e]] = 0;
+  return done;
+}
+
+/** The hits of some queries. `dense` has [threads, words] zeros. */
+void search(int threads, const Index &index, const Csr &matrix, const Csr &queries, int64_t count, int64_t k, float *dense,
+    int32_t *hit_rows, float *hit_scores, int64_t *hits, lexvla_index_work *work) {
+  Shortlists shortlists(threads, count, k);
+  if (index.header->impacts == LEXVLA_IMPACTS_8BIT) {
+    look_through_all<uint8_t>(threads, index, queries, count, shortlists, work);
+  } else {
+    look_through_all<float>(threads, index, queries, count, shortlists, work);
+  }
+  const Buffer computed(count * 8);
+  int64_t *const rows = static_cast<int64_t *>(computed.data());
+  parallel(threads, count, [&](int slot, int64_t q) {
+    const int64_t n = shortlists.settle(q);
+    rows[q] = rank(matrix, queries, q, shortlists.rows(q), n, k, dense + slot * index.header->words, hit_rows + q * k, hit_scores + q * k,
+        hits + q);
+  });
+  for (int64_t q = 0; q < count; ++q) work->rows += rows[q];
+}
+
+}  // namespace
+
+void index_search(const lexvla_exec *exec, const void *memory, int64_t bytes, const int32_t *offsets, const int32_t *ids,
+    const float *weights, int64_t rows, int64_t words, const int32_t *query_offsets, const int32_t *query_ids,
+    const float *query_weights, int64_t queries, int64_t k, int32_t *hit_rows, float *hit_scores, int64_t *hits,
+    lexvla_index_work *work) {
+  const Index index = index_of(memory, bytes, offsets, rows, words);
+  lexvla_index_work done = {};
+  for (int64_t q = 0; q < queries; ++q) hits[q] = 0;
+  if (queries > 0 && k > 0) {
+    const double products = static_cast<double>(index.header->entries) / static_cast<double>(larger(words, 1)) *
+                            (static_cast<double>(query_offsets[queries]) - static_cast<double>(query_offsets[0]));
+    const int threads = job_threads(*exec, index_blocks(rows) * blocks_of(queries, kQueriesPerTask), 2 * products);
+    const Buffer dense(threads * larger(words, 1) * 4);
+    __builtin_memset(dense.data(), 0, threads * words * 4);
+    for (int64_t first = 0; first < queries; first += kQueriesAtOnce) {
+      search(threads, index, {offsets, ids, weights}, {query_offsets + first, query_ids, query_weights},
+          smaller(kQueriesAtOnce, queries - first), k, static_cast<float *>(dense.data()), hit_rows + first * k, hit_scores + first * k,
+          hits + first, &done);
+    }
+  }
+  for (int64_t q = 0; q < queries; ++q) {
+    for (int64_t i = hits[q]; i < k; ++i) {
+      hit_rows[q * k + i] = -1;
+      hit_scores[q * k + i] = 0;
+    }
+  }
+  if (work != nullptr) *work = done;
+}
+
+}  // namespace lexvla::LEXVLA_ISA

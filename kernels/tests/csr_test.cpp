@@ -58,6 +58,31 @@ TEST_CASE("csr_dot: random matrices and slices of matrices") {
   }
 }
 
+TEST_CASE("csr_dot: few words in rows, and most of them, with infinities and NaN") {
+  Random random("csr densities");
+  for (const double density : {0.002, 0.3, 0.7, 1.0}) {
+    for (const int64_t words : {1, 255, 256, 700}) {
+      for (const int64_t a_rows : {2, 17, 131}) {
+        CAPTURE(density);
+        CAPTURE(words);
+        CAPTURE(a_rows);
+        const auto spoiled = [&](Csr matrix) {
+          std::vector<float> weights(matrix.weights.data(), matrix.weights.data() + matrix.weights.size());
+          for (float &x : weights) {
+            if (random.chance(0.001)) x = random.chance(0.3) ? kNaN : random.chance(0.5) ? kInf : -kInf;
+          }
+          return Csr{Csr::copy(matrix.offsets), Csr::copy(matrix.ids), weights, matrix.rows};
+        };
+        const Csr a = spoiled(random_csr(random, a_rows, words, density, 2)), b = spoiled(random_csr(random, 259, words, density));
+        check_products(a, b, words, 1);
+        check_products(b, a, words, 2);
+        const Output<float> one = products_of(lexvla_csr_dot, a, b, words, 1);
+        CHECK(one.same_bits(products_of(lexvla_csr_dot, a, b, words, 2)));
+      }
+    }
+  }
+}
+
 TEST_CASE("csr_dot: a vocabulary too large to lay out densely") {
   Random random("csr large");
   const int64_t words = int64_t{1} << 30;

@@ -8,8 +8,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
-import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.apache.arrow.c.ArrowArray;
 import org.apache.arrow.c.ArrowSchema;
@@ -72,14 +70,15 @@ public final class LexicalBatch implements AutoCloseable {
 
     private final Vocabulary vocabulary;
     private final MapVector vector;
-    private final AtomicBoolean closed = new AtomicBoolean();
-    /** Calls that use the memory now, plus one until closed. At 0 the memory goes back. */
-    private final AtomicInteger users = new AtomicInteger(1);
+    private final Occupancy occupancy;
 
     /** Takes over a column that is known to be valid. */
     LexicalBatch(MapVector vector, Vocabulary vocabulary) {
         this.vector = vector;
         this.vocabulary = vocabulary;
+        this.occupancy = new Occupancy(
+                "this LexicalBatch is closed: use it inside its try block, or copy rows with get() before it ends",
+                vector::close);
     }
 
     /**
@@ -183,6 +182,45 @@ public final class LexicalBatch implements AutoCloseable {
                 offsets.setInt((row + 1L) * Integer.BYTES, at);
             }
             return of(vectors.size(), count, offsets, ids, weights, vocabulary, allocator);
+        }
+    }
+
+    /**
+     * A CSR matrix that lies in Arrow buffers, without a copy: the batch retains them, and they must not change any more.
+     *
+     * @param offsets [rows + 1] int32, from 0
+     * @param ids     int32, strictly ascending in every row, in [0, V)
+     * @param weights float32, as many as ids
+     * @throws IllegalArgumentException if the buffers are too small, or offsets or ids not as said
+     */
+    public static LexicalBatch of(
+            int rows,
+            ArrowBuf offsets,
+            ArrowBuf ids,
+            ArrowBuf weights,
+            Vocabulary vocabulary,
+            BufferAllocator allocator) {
+        if (rows < 0 || offsets.capacity() < (rows + 1L) * Integer.BYTES) {
+            throw new IllegalArgumentException("offsets have " + offsets.capacity() + " bytes, need "
+                    + (rows + 1L) * Integer.BYTES + " for " + rows + " rows");
+        }
+        int entries = offsets.getInt((long) rows * Integer.BYTES);
+        if (offsets.getInt(0) != 0 || entries < 0) {
+            throw new IllegalArgumentException("offsets go from " + offsets.getInt(0) + " to " + entries
+                    + ": they begin with 0 and do not descend");
+        }
+        long bytes = (long) entries * Integer.BYTES;
+        if (ids.capacity() < bytes || weights.capacity() < bytes) {
+            throw new IllegalArgumentException("ids have " + ids.capacity() + " bytes and weights " + weights.capacity()
+                    + ", both need " + bytes + " for " + entries + " entries");
+        }
+        LexicalBatch batch = of(rows, entries, offsets, ids, weights, vocabulary, allocator);
+        try {
+            WordColumn.requireValid(batch.vector, vocabulary);
+            return batch;
+        } catch (RuntimeException e) {
+            batch.close();
+            throw e;
         }
     }
 
@@ -424,21 +462,19 @@ public final class LexicalBatch implements AutoCloseable {
 
     /** Whether {@link #close} was called: every other method then fails. */
     public boolean isClosed() {
-        return closed.get();
+        return occupancy.isClosed();
     }
 
     /** Gives the memory back, as soon as no call uses it. Closing again does nothing. */
     @Override
     public void close() {
-        if (closed.compareAndSet(false, true)) {
-            leave();
-        }
+        occupancy.close();
     }
 
     /** Such as {@code 2 rows, 3.5 of 17234 words each: [fox 0.21, snow 0.18, …], [boat 0.31, sea 0.12]}. */
     @Override
     public String toString() {
-        if (closed.get()) {
+        if (isClosed()) {
             return "closed LexicalBatch";
         }
         StringBuilder text = new StringBuilder();
@@ -497,27 +533,8 @@ public final class LexicalBatch implements AutoCloseable {
         return (int) entries;
     }
 
-    private <T> T use(Function<MapVector, T> action) {
-        enter();
-        try {
-            return action.apply(vector);
-        } finally {
-            leave();
-        }
-    }
-
-    private void enter() {
-        // A closed batch takes no new users, even while others still hold its memory.
-        if (closed.get() || users.getAndUpdate(n -> n == 0 ? 0 : n + 1) == 0) {
-            throw new IllegalStateException(
-                    "this LexicalBatch is closed: use it inside its try block, or copy rows with"
-                            + " get() before it ends");
-        }
-    }
-
-    private void leave() {
-        if (users.decrementAndGet() == 0) {
-            vector.close();
-        }
+    /** Calls an action with the column, which stays open until it returns. */
+    <T> T use(Function<MapVector, T> action) {
+        return occupancy.use(() -> action.apply(vector));
     }
 }

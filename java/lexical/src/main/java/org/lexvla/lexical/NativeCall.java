@@ -3,6 +3,7 @@ package org.lexvla.lexical;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.lexvla.kernels.global.kernels;
 import org.lexvla.kernels.lexvla_exec;
@@ -72,6 +73,10 @@ interface NativeCall {
 
         static BytePointer bytes(DenseView view) {
             return view == null ? null : new BytePointer(new Address(view.address()));
+        }
+
+        static LongPointer longs(long address) {
+            return address == 0 ? null : new LongPointer(new Address(address));
         }
 
         static FloatPointer floats(long address) {

@@ -4,6 +4,7 @@ import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.LongPointer;
 import org.lexvla.kernels.global.kernels;
+import org.lexvla.kernels.lexvla_index_work;
 import org.lexvla.lexical.NativeCall.Address;
 
 /** The kernels on CSR matrices in host memory, by raw address. Callers have checked sizes and keep the memory open. */
@@ -99,6 +100,68 @@ final class SparseKernels {
                             Address.floats(scores),
                             hits));
             return Math.toIntExact(hits.get());
+        }
+    }
+
+    /** Bytes of an inverted index of a matrix. */
+    static long indexSize(Csr matrix, long words, int impacts) {
+        try (LongPointer bytes = new LongPointer(1)) {
+            cpu(
+                    "index",
+                    exec -> kernels.lexvla_index_size(
+                            exec,
+                            impacts,
+                            Address.ints(matrix.offsets()),
+                            Address.ints(matrix.ids()),
+                            Address.floats(matrix.weights()),
+                            matrix.rows(),
+                            words,
+                            bytes));
+            return bytes.get();
+        }
+    }
+
+    /** Writes an inverted index of a matrix to {@code bytes} bytes at {@code index}. */
+    static void indexBuild(Csr matrix, long words, int impacts, long bytes, long index) {
+        cpu(
+                "index",
+                exec -> kernels.lexvla_index_build(
+                        exec,
+                        impacts,
+                        Address.ints(matrix.offsets()),
+                        Address.ints(matrix.ids()),
+                        Address.floats(matrix.weights()),
+                        matrix.rows(),
+                        words,
+                        bytes,
+                        Address.of(index)));
+    }
+
+    /** The k best rows for each query: [queries, k] int32 and float32, and [queries] int64 at {@code hits}. */
+    static InvertedIndex.Work indexSearch(
+            long index, long bytes, Csr matrix, long words, Csr queries, long k, long rows, long scores, long hits) {
+        try (lexvla_index_work work = new lexvla_index_work()) {
+            cpu(
+                    "search",
+                    exec -> kernels.lexvla_index_search(
+                            exec,
+                            Address.of(index),
+                            bytes,
+                            Address.ints(matrix.offsets()),
+                            Address.ints(matrix.ids()),
+                            Address.floats(matrix.weights()),
+                            matrix.rows(),
+                            words,
+                            Address.ints(queries.offsets()),
+                            Address.ints(queries.ids()),
+                            Address.floats(queries.weights()),
+                            queries.rows(),
+                            k,
+                            Address.ints(rows),
+                            Address.floats(scores),
+                            Address.longs(hits),
+                            work));
+            return new InvertedIndex.Work(work.postings(), work.bytes(), work.rows(), work.skipped());
         }
     }
 

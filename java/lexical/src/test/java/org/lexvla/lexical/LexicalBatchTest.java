@@ -13,6 +13,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.IntStream;
+import org.apache.arrow.memory.ArrowBuf;
 import org.apache.arrow.memory.OutOfMemoryException;
 import org.apache.arrow.memory.RootAllocator;
 import org.junit.jupiter.api.RepeatedTest;
@@ -37,6 +38,45 @@ class LexicalBatchTest extends ArrowTest {
                     .toArray();
             assertRow(batch.get(row), kept, dense);
         }
+    }
+
+    @Test
+    void takesCsrInArrowBuffersAsItLies() {
+        Vocabulary words = vocabulary(4);
+        try (ArrowBuf offsets = buffer(0, 2, 2, 3);
+                ArrowBuf ids = buffer(1, 3, 0);
+                ArrowBuf weights =
+                        buffer(Float.floatToIntBits(.5f), Float.floatToIntBits(.25f), Float.floatToIntBits(1))) {
+            try (LexicalBatch batch = LexicalBatch.of(3, offsets, ids, weights, words, allocator)) {
+                assertThat(batch.get(0)).isEqualTo(LexicalVector.of(words, new int[] {1, 3}, new float[] {.5f, .25f}));
+                assertThat(batch.get(1).active()).isZero();
+                assertThat(batch.get(2)).isEqualTo(LexicalVector.of(words, new int[] {0}, new float[] {1}));
+            }
+            assertThatThrownBy(() -> LexicalBatch.of(9, offsets, ids, weights, words, allocator))
+                    .hasMessageContaining("offsets have 16 bytes, need 40 for 9 rows");
+            try (ArrowBuf descending = buffer(0, 3, 2, 3);
+                    ArrowBuf late = buffer(1, 2, 2, 3);
+                    ArrowBuf beyond = buffer(0, 2, 2, 99);
+                    ArrowBuf unsorted = buffer(3, 1, 0)) {
+                assertThatThrownBy(() -> LexicalBatch.of(3, descending, ids, weights, words, allocator))
+                        .hasMessageContaining("row 2 begins at entry 2, before the row ahead of it at 3");
+                assertThatThrownBy(() -> LexicalBatch.of(3, late, ids, weights, words, allocator))
+                        .hasMessageContaining("offsets go from 1 to 3");
+                assertThatThrownBy(() -> LexicalBatch.of(3, beyond, ids, weights, words, allocator))
+                        .hasMessageContaining("both need 396 for 99 entries");
+                assertThatThrownBy(() -> LexicalBatch.of(3, offsets, unsorted, weights, words, allocator))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("row 0");
+            }
+        }
+    }
+
+    private ArrowBuf buffer(int... values) {
+        ArrowBuf buffer = allocator.buffer((long) values.length * Integer.BYTES);
+        for (int i = 0; i < values.length; i++) {
+            buffer.setInt((long) i * Integer.BYTES, values[i]);
+        }
+        return buffer;
     }
 
     @RepeatedTest(20)

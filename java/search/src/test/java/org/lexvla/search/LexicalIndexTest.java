@@ -113,6 +113,54 @@ class LexicalIndexTest {
         }
     }
 
+    @RepeatedTest(10)
+    void findsTheSamePrepared(RandomSource random) throws IOException {
+        Path index = directory.resolve("index");
+        int items = random.nextInt(60);
+        List<String> ids = new ArrayList<>();
+        LexicalVector[] vectors = new LexicalVector[items];
+        List<LexicalVector> queries = new ArrayList<>();
+        for (int i = 0; i < items; i++) {
+            ids.add("item " + i);
+            vectors[i] = random(random);
+            queries.add(random(random));
+        }
+        create(index, ids, vectors);
+        try (LexicalIndex open = LexicalIndex.open(index, allocator)) {
+            List<List<LexicalSearcher.Hit>> plain = open.search(queries, 3);
+            long bytes = open.prepare(allocator);
+            assertThat(open.prepare(allocator)).isEqualTo(bytes);
+            assertThat(bytes > 0).isEqualTo(items > 0);
+            List<List<LexicalSearcher.Hit>> prepared = open.search(queries, 3);
+            assertThat(prepared).hasSameSizeAs(plain);
+            for (int q = 0; q < queries.size(); q++) {
+                assertThat(open.search(queries.get(q), 3)).isEqualTo(prepared.get(q));
+                assertThat(scores(prepared.get(q))).containsExactly(scores(plain.get(q)), within(1e-5));
+                for (LexicalSearcher.Hit hit : prepared.get(q)) {
+                    assertThat(hit.score()).isEqualTo(queries.get(q).dot(vectors[ids.indexOf(hit.id())]));
+                }
+            }
+            // A weight below 0 is no matter for the inverted index, and is searched all the same.
+            LexicalVector against = vector(0, 1, 1, -.5);
+            assertThat(scores(open.search(against, items + 1))).hasSize((int) Arrays.stream(vectors)
+                    .filter(vector -> against.dot(vector) > 0)
+                    .count());
+        }
+    }
+
+    @Test
+    void closedWhenPreparedIsClosed() throws IOException {
+        Path index = directory.resolve("index");
+        create(index, List.of("a"), vector(0, 1));
+        LexicalIndex open = LexicalIndex.open(index, allocator);
+        assertThat(open.prepare(allocator)).isPositive();
+        open.close();
+        assertThatThrownBy(() -> open.search(vector(0, 1), 3))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("closed");
+        assertThatThrownBy(() -> open.search(List.of(vector(0, 1)), 3)).isInstanceOf(IllegalStateException.class);
+    }
+
     @Test
     void remembersItsModelWhenBothAreMoved() throws IOException {
         Path first = Files.createDirectories(directory.resolve("first"));
@@ -220,6 +268,10 @@ class LexicalIndexTest {
         refuses(index, "was made with the vocabulary " + WORDS.fingerprint());
         Files.delete(index.resolve("vocabulary.json"));
         refuses(index, "no vocabulary at");
+    }
+
+    private static double[] scores(List<LexicalSearcher.Hit> hits) {
+        return hits.stream().mapToDouble(LexicalSearcher.Hit::score).toArray();
     }
 
     private void refuses(Path index, String message) {

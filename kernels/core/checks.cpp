@@ -7,6 +7,7 @@
 
 #include "failure.h"
 #include "index_layout.h"
+#include "packed.h"
 
 namespace lexvla::checks {
 namespace {
@@ -158,6 +159,53 @@ void project_max_forward(const lexvla_exec *exec, int32_t type, const void *toke
   array("tokens", tokens, {images, count, width}, bytes);
   optional_array("mask", mask, {images, count}, 1);
   array("codebook", codebook, {words, width}, bytes);
+  array("scores", scores, {images, words}, 4);
+  optional_array("winners", winners, {images, words}, 4);
+}
+
+namespace {
+
+/** What is packed is read here, so it must be on the host. */
+void host_only(const lexvla_exec *exec) {
+  if (exec->device != LEXVLA_CPU) {
+    fail(LEXVLA_UNSUPPORTED, "exec.device is %" PRId32 ": codebooks are packed for the CPU only, CUDA takes them as they are",
+        exec->device);
+  }
+}
+
+/** Type and shape of a codebook, of which no packed form may pass 2^62 bytes. */
+void packable(const lexvla_exec *exec, int32_t type, int64_t width, int64_t words) {
+  executor(exec);
+  host_only(exec);
+  element_bytes(type);
+  size("width", width, INT64_MAX >> 34);
+  size("words", words, INT32_MAX);
+}
+
+}  // namespace
+
+void packed_codebook_bytes(const lexvla_exec *exec, int32_t type, int64_t width, int64_t words, int64_t *bytes) {
+  packable(exec, type, width, words);
+  array("bytes", bytes, {1}, 8);
+}
+
+void pack_codebook(
+    const lexvla_exec *exec, int32_t type, const void *codebook, int64_t width, int64_t words, int64_t capacity, void *packed) {
+  packable(exec, type, width, words);
+  array("codebook", codebook, {words, width}, element_bytes(type));
+  size("capacity", capacity);
+  if (packed == nullptr) fail(LEXVLA_INVALID_ARGUMENT, "packed is NULL");
+}
+
+void project_max_forward_packed(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask, const void *packed,
+    int64_t packed_bytes, int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners) {
+  packable(exec, type, width, words);
+  size("packed_bytes", packed_bytes);
+  size("images", images);
+  size("count", count, INT32_MAX);
+  array("tokens", tokens, {images, count, width}, element_bytes(type));
+  optional_array("mask", mask, {images, count}, 1);
+  packed::check(packed, packed_bytes, type, width, words);
   array("scores", scores, {images, words}, 4);
   optional_array("winners", winners, {images, words}, 4);
 }

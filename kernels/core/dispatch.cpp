@@ -13,19 +13,29 @@ struct Isa {
   const char *name;
   const Table *table;
   bool (*runs_here)();
+  bool (*is_fast_here)();
 };
+
+bool always() { return true; }
+
+#if defined(LEXVLA_X86)
+bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+#endif
 
 // From the least to the best. __builtin_cpu_supports also asks the operating system (xgetbv): a set whose registers are
 // not saved between threads does not count.
 const Isa kIsas[] = {
-    {"portable", &portable::table, [] { return true; }},
+    {"portable", &portable::table, always, always},
 #if defined(LEXVLA_X86)
-    {"avx2", &avx2::table, [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
-    {"avx512", &avx512::table,
-        [] {
-          return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                 __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-        }},
+    {"avx2", &avx2::table, [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, always},
+    {"avx512", &avx512::table, has_avx512, always},
+    // VDPBF16PS does 64 operations. AMD (Zen 4 and later) starts one as often as an FMA of 32; Intel's cores with AMX
+    // (Sapphire, Emerald Rapids) one for every four FMAs, so widening and FMA is twice as fast there: kernels/ladder measures both.
+    {"avx512bf16", &avx512bf16::table, [] { return has_avx512() && __builtin_cpu_supports("avx512bf16"); },
+        [] { return __builtin_cpu_is("amd") != 0; }},
 #endif
 };
 
@@ -39,14 +49,15 @@ Choice choose() {
   const char *most = std::getenv("LEXVLA_MAX_ISA");
   if (most != nullptr && most[0] == '\0') most = nullptr;
   bool known = most == nullptr;
-  for (const char *name : {"portable", "avx2", "avx512"}) known = known || std::strcmp(most, name) == 0;
+  for (const char *name : {"portable", "avx2", "avx512", "avx512bf16"}) known = known || std::strcmp(most, name) == 0;
   if (!known) {
     choice.unknown = most;
     return choice;
   }
   for (const Isa &isa : kIsas) {
-    if (isa.runs_here()) choice.isa = &isa;
-    if (most != nullptr && std::strcmp(isa.name, most) == 0) break;
+    const bool named = most != nullptr && std::strcmp(isa.name, most) == 0;
+    if (isa.runs_here() && (named || isa.is_fast_here())) choice.isa = &isa;
+    if (named) break;
   }
   return choice;
 }
@@ -65,7 +76,7 @@ const Table &table_for(const lexvla_exec &exec) {
   (void)exec;  // its check lets no other device pass in a build without CUDA
 #endif
   if (chosen().unknown != nullptr) {
-    fail(LEXVLA_INVALID_ARGUMENT, "the environment variable LEXVLA_MAX_ISA is '%s': portable, avx2 or avx512, or unset", chosen().unknown);
+    fail(LEXVLA_INVALID_ARGUMENT, "the environment variable LEXVLA_MAX_ISA is '%s': portable, avx2, avx512 or avx512bf16, or unset", chosen().unknown);
   }
   return *chosen().isa->table;
 }

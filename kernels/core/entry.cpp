@@ -59,9 +59,10 @@ int32_t run_reference(const char *operation, void (*check)(const lexvla_exec *, 
 }  // namespace lexvla
 
 // The n parameters of a function of type f, and their names.
-#define LEXVLA_PARAMETERS_6(f)                                                                                     \
+#define LEXVLA_PARAMETERS_5(f)                                                                                     \
   lexvla::Argument<f, 0> a0, lexvla::Argument<f, 1> a1, lexvla::Argument<f, 2> a2, lexvla::Argument<f, 3> a3,      \
-      lexvla::Argument<f, 4> a4, lexvla::Argument<f, 5> a5
+      lexvla::Argument<f, 4> a4
+#define LEXVLA_PARAMETERS_6(f) LEXVLA_PARAMETERS_5(f), lexvla::Argument<f, 5> a5
 #define LEXVLA_PARAMETERS_7(f) LEXVLA_PARAMETERS_6(f), lexvla::Argument<f, 6> a6
 #define LEXVLA_PARAMETERS_8(f) LEXVLA_PARAMETERS_7(f), lexvla::Argument<f, 7> a7
 #define LEXVLA_PARAMETERS_9(f) LEXVLA_PARAMETERS_8(f), lexvla::Argument<f, 8> a8
@@ -73,7 +74,8 @@ int32_t run_reference(const char *operation, void (*check)(const lexvla_exec *, 
 #define LEXVLA_PARAMETERS_15(f) LEXVLA_PARAMETERS_14(f), lexvla::Argument<f, 14> a14
 #define LEXVLA_PARAMETERS_16(f) LEXVLA_PARAMETERS_15(f), lexvla::Argument<f, 15> a15
 #define LEXVLA_PARAMETERS_17(f) LEXVLA_PARAMETERS_16(f), lexvla::Argument<f, 16> a16
-#define LEXVLA_NAMES_6 a0, a1, a2, a3, a4, a5
+#define LEXVLA_NAMES_5 a0, a1, a2, a3, a4
+#define LEXVLA_NAMES_6 LEXVLA_NAMES_5, a5
 #define LEXVLA_NAMES_7 LEXVLA_NAMES_6, a6
 #define LEXVLA_NAMES_8 LEXVLA_NAMES_7, a7
 #define LEXVLA_NAMES_9 LEXVLA_NAMES_8, a8

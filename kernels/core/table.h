@@ -25,6 +25,7 @@ namespace reference {
 LEXVLA_DECLARE_ISA(portable)
 LEXVLA_DECLARE_ISA(avx2)
 LEXVLA_DECLARE_ISA(avx512)
+LEXVLA_DECLARE_ISA(avx512bf16)
 #undef LEXVLA_DECLARE_ISA
 
 // Only in builds with LEXVLA_CUDA.

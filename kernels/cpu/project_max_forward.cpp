@@ -1,16 +1,26 @@
 /*
- * project_max_forward. Tokens that are masked are left out before anything is multiplied; the maximum is taken down the
+ * project_max_forward, from a codebook as it is or packed beforehand. Tokens that are masked are left out before anything is multiplied; the maximum is taken down the
  * rows of a tile of scores, words along the lanes, while the tile is in cache.
  */
+#include "../core/packed.h"
 #include "scores.h"
 
 namespace lexvla::LEXVLA_ISA {
 namespace {
 
-/** Packed tokens of one pass; more images are done in several, and pack the codebook anew in each. */
+/** Packed tokens of one pass; more images are done in several. */
 constexpr int64_t kPackedBytes = int64_t{64} << 20;
-/** Rows that a task should have to make up for packing its words. */
-constexpr int64_t kGroupRows = 4 * kBlockRows;
+/** Rows that a task should have to make up for fetching its words: two pictures of 257 tokens. */
+constexpr int64_t kGroupRows = 512;
+/** What a packed codebook of this instruction set says of itself: lanes, and whether bfloat16 is in pairs. */
+#if defined(LEXVLA_BF16_DOT)
+constexpr int32_t kBf16Layout = kLanes | 0x100;
+#else
+constexpr int32_t kBf16Layout = kLanes;
+#endif
+
+template <class T>
+constexpr int32_t kLayout = sizeof(T) == sizeof(Bf16) ? kBf16Layout : kLanes;
 
 /** Running maximum of a block of words over the tokens of one image. */
 struct Running {
@@ -43,11 +53,7 @@ class Rows {
         }
       }
       if (rows == before) continue;
-      if (size_ == 0 || groups_[size_ - 1].rows >= kGroupRows) {
-        const int64_t packed =
-            size_ == 0 ? 0 : groups_[size_ - 1].packed + blocks_of(groups_[size_ - 1].rows, kTileRows) * kTileRows;
-        groups_[size_++] = {before, 0, packed};
-      }
+      if (size_ == 0 || groups_[size_ - 1].rows >= kGroupRows) groups_[size_++] = {before, 0};
       groups_[size_ - 1].rows += rows - before;
     }
   }
@@ -105,7 +111,7 @@ struct MaxConsumer {
       running.image = image;
       const int32_t *listed = source != nullptr ? patch + first_row + row : nullptr;
       for (int64_t j = 0; j < words; j += kTileWords) {
-        maximum(running, j, fresh, tile + row * kBlockWords + j, end_row - row, static_cast<int32_t>(token % count), listed);
+        maximum(running, j, fresh, tile + (j * rows + row * kTileWords), end_row - row, static_cast<int32_t>(token % count), listed);
       }
       row = end_row;
     }
@@ -124,7 +130,7 @@ struct MaxConsumer {
       const I token = splat(listed != nullptr ? listed[i] : first + static_cast<int32_t>(i));
       LEXVLA_UNROLL
       for (int u = 0; u < kTileVectors; ++u) {
-        const F score = load(tile + i * kBlockWords + u * kLanes);
+        const F score = load(tile + i * kTileWords + u * kLanes);
         // Greater, or the first NaN.
         const I better = (score > best[u]) | ((score != score) & (best[u] == best[u]));
         best[u] = select(better, score, best[u]);
@@ -139,8 +145,8 @@ struct MaxConsumer {
   }
 };
 
-template <class T>
-void forward(const lexvla_exec &exec, const T *tokens, const uint8_t *mask, const T *codebook, int64_t images, int64_t count,
+template <class T, class Panels>
+void forward(const lexvla_exec &exec, const T *tokens, const uint8_t *mask, const Panels &panels, int64_t images, int64_t count,
     int64_t width, int64_t words, float *scores, int32_t *winners) {
   if (words == 0) return;
   for (int64_t b = 0; b < images; ++b) {
@@ -156,25 +162,56 @@ void forward(const lexvla_exec &exec, const T *tokens, const uint8_t *mask, cons
   for (int64_t first = 0; first < rows.size();) {
     int64_t end = first + 1;
     while (end < rows.size() &&
-           (rows.groups()[end].packed + rows.groups()[end].rows - rows.groups()[first].packed) * width * 4 <= kPackedBytes) {
+           (rows.groups()[end].first + rows.groups()[end].rows - rows.groups()[first].first) * width * 4 <= kPackedBytes) {
       ++end;
     }
-    score_groups(exec, tokens, rows.source(), rows.groups() + first, end - first, codebook, width, words, consumer);
+    score_groups(exec, tokens, rows.source(), rows.groups() + first, end - first, panels, width, words, consumer);
     first = end;
   }
+}
+
+template <class T>
+void pack(const lexvla_exec &exec, const T *codebook, int64_t width, int64_t words, int64_t capacity, void *packed) {
+  const int64_t bytes = PackedPanels<T>::bytes(width, words);
+  int32_t *const to = static_cast<int32_t *>(packed::begin(packed, capacity, kLayout<T>, sizeof(T) == 4 ? LEXVLA_FLOAT32 : LEXVLA_BFLOAT16, width, words, bytes));
+  const int64_t panels = blocks_of(words, kTileWords);
+  parallel(job_threads(exec, panels, static_cast<double>(width) * static_cast<double>(words)), panels,
+      [&](int, int64_t panel) { PackedPanels<T>::put(codebook, width, words, panel, to); });
+}
+
+template <class T>
+PackedPanels<T> unpacked(const void *packed, int64_t width, int64_t words) {
+  return PackedPanels<T>(packed::data(packed, kLayout<T>, PackedPanels<T>::bytes(width, words)), width);
 }
 
 }  // namespace
 
 void project_max_forward(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask, const void *codebook,
     int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners) {
-  if (type == LEXVLA_FLOAT32) {
-    forward(*exec, static_cast<const float *>(tokens), mask, static_cast<const float *>(codebook), images, count, width, words, scores,
-        winners);
-  } else {
-    forward(*exec, static_cast<const Bf16 *>(tokens), mask, static_cast<const Bf16 *>(codebook), images, count, width, words, scores,
-        winners);
-  }
+  with_type(type, [&](auto element) {
+    using T = decltype(element);
+    const RowPanels<T> panels(static_cast<const T *>(codebook), width, words);
+    forward(*exec, static_cast<const T *>(tokens), mask, panels, images, count, width, words, scores, winners);
+  });
+}
+
+void packed_codebook_bytes(const lexvla_exec *, int32_t type, int64_t width, int64_t words, int64_t *bytes) {
+  with_type(type, [&](auto element) { *bytes = packed::total_bytes(PackedPanels<decltype(element)>::bytes(width, words)); });
+}
+
+void pack_codebook(
+    const lexvla_exec *exec, int32_t type, const void *codebook, int64_t width, int64_t words, int64_t capacity, void *packed) {
+  with_type(type, [&](auto element) {
+    pack(*exec, static_cast<const decltype(element) *>(codebook), width, words, capacity, packed);
+  });
+}
+
+void project_max_forward_packed(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask, const void *packed,
+    int64_t, int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners) {
+  with_type(type, [&](auto element) {
+    using T = decltype(element);
+    forward(*exec, static_cast<const T *>(tokens), mask, unpacked<T>(packed, width, words), images, count, width, words, scores, winners);
+  });
 }
 
 }  // namespace lexvla::LEXVLA_ISA

@@ -38,6 +38,16 @@ struct Bf16 {
   uint16_t bits;
 };
 
+/** Calls body with an element of a lexvla_type, for its C++ type. */
+template <class Body>
+inline void with_type(int32_t type, const Body &body) {
+  if (type == LEXVLA_FLOAT32) {
+    body(float{});
+  } else {
+    body(Bf16{});
+  }
+}
+
 inline F load(const float *p) { return *reinterpret_cast<const UnalignedF *>(p); }
 inline I load(const int32_t *p) { return *reinterpret_cast<const UnalignedI *>(p); }
 inline F load(const Bf16 *p) {

@@ -1,8 +1,16 @@
 #include <vector>
 
+#include "../core/packed.h"
 #include "elements.h"
 
 namespace lexvla::reference {
+namespace {
+
+constexpr int32_t kLayout = 1;  // the codebook as it is
+
+int64_t codebook_bytes(int32_t type, int64_t width, int64_t words) { return width * words * (type == LEXVLA_FLOAT32 ? 4 : 2); }
+
+}  // namespace
 
 void project_max_forward(const lexvla_exec *, int32_t type, const void *tokens, const uint8_t *mask, const void *codebook,
     int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners) {
@@ -26,6 +34,22 @@ void project_max_forward(const lexvla_exec *, int32_t type, const void *tokens, 
       if (winners != nullptr) winners[b * words + v] = winner;
     }
   }
+}
+
+void packed_codebook_bytes(const lexvla_exec *, int32_t type, int64_t width, int64_t words, int64_t *bytes) {
+  *bytes = packed::total_bytes(codebook_bytes(type, width, words));
+}
+
+void pack_codebook(const lexvla_exec *, int32_t type, const void *codebook, int64_t width, int64_t words, int64_t capacity, void *packed) {
+  const int64_t bytes = codebook_bytes(type, width, words);
+  void *const to = packed::begin(packed, capacity, kLayout, type, width, words, bytes);
+  if (bytes > 0) std::memcpy(to, codebook, bytes);
+}
+
+void project_max_forward_packed(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask, const void *packed,
+    int64_t, int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners) {
+  project_max_forward(exec, type, tokens, mask, packed::data(packed, kLayout, codebook_bytes(type, width, words)), images, count, width,
+      words, scores, winners);
 }
 
 void project_max_backward(const lexvla_exec *, int32_t type, const float *grad_scores, const int32_t *winners, const void *tokens,

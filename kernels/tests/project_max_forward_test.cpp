@@ -4,7 +4,8 @@ using namespace lexvla::tests;
 
 namespace {
 
-const Covers covers("project_max_forward");
+const Covers covers("project_max_forward"), covers_packed("project_max_forward_packed"), covers_pack("pack_codebook"),
+    covers_bytes("packed_codebook_bytes");
 
 struct Shape {
   int64_t images, count, width, words;
@@ -12,7 +13,8 @@ struct Shape {
 
 // Ragged, prime, smaller and larger than every tile, panel and block; 1 token; many images of few tokens.
 const Shape kShapes[] = {{1, 1, 1, 1}, {2, 3, 5, 7}, {3, 70, 193, 517}, {1, 257, 64, 33}, {5, 13, 300, 65}, {67, 1, 31, 19},
-    {2, 530, 17, 131}, {1, 7, 1031, 16}, {90, 29, 8, 128}, {4, 6, 256, 64}, {2, 12, 257, 63}};
+    {2, 530, 17, 131}, {1, 7, 1031, 16}, {90, 29, 8, 128}, {4, 6, 256, 64}, {2, 12, 257, 63},
+    {1, 1201, 9, 40}, {1, 30, 901, 40}};
 
 struct Problem {
   Shape shape;
@@ -26,6 +28,18 @@ struct Result {
   Output<int32_t> winners;
 };
 
+/** The codebook of a problem, packed; at an odd address. */
+std::vector<uint8_t> packed(const Problem &problem, int threads) {
+  const Shape &s = problem.shape;
+  const lexvla_exec exec = cpu(threads);
+  int64_t bytes = -1;
+  REQUIRE_OK(lexvla_packed_codebook_bytes(&exec, problem.type, s.width, s.words, &bytes));
+  std::vector<uint8_t> memory(bytes + 1);
+  REQUIRE_OK(lexvla_pack_codebook(&exec, problem.type, problem.codebook.data(), s.width, s.words, bytes, memory.data() + 1));
+  return memory;
+}
+
+/** The forward from the codebook as it is; and checked to be the same from a packed one. */
 Result run(const Problem &problem, int threads) {
   const Shape &s = problem.shape;
   Result result{Output<float>(s.images * s.words), Output<int32_t>(s.images * s.words)};
@@ -35,6 +49,13 @@ Result run(const Problem &problem, int threads) {
       problem.codebook.data(), s.images, s.count, s.width, s.words, result.scores.data(), result.winners.data()));
   result.scores.check_written();
   result.winners.check_written();
+  const std::vector<uint8_t> codebook = packed(problem, threads);
+  Result again{Output<float>(s.images * s.words), Output<int32_t>(s.images * s.words)};
+  REQUIRE_OK(lexvla_project_max_forward_packed(&exec, problem.type, problem.tokens.data(), problem.mask.empty() ? nullptr : mask.data(),
+      codebook.data() + 1, static_cast<int64_t>(codebook.size()) - 1, s.images, s.count, s.width, s.words, again.scores.data(),
+      again.winners.data()));
+  CHECK(result.scores.same_bits(again.scores));
+  CHECK(result.winners.same_bits(again.winners));
   return result;
 }
 
@@ -160,7 +181,7 @@ TEST_CASE("project_max_forward: exact arithmetic gives the reference bit by bit,
 
 TEST_CASE("project_max_forward: equal tokens tie wherever they lie, and the first wins") {
   Random random("forward equal");
-  const Shape s{3, 263, 300, 70};  // tokens in every place of a tile, in two blocks, over two parts of the depth
+  const Shape s{2, 1130, 420, 40};  // tokens in every place of a tile, in three blocks, over three parts of the depth
   const std::vector<float> token = random.normals(s.width);
   std::vector<float> tokens;
   for (int64_t i = 0; i < s.images * s.count; ++i) tokens.insert(tokens.end(), token.begin(), token.end());
@@ -281,4 +302,83 @@ TEST_CASE("project_max_forward: an image has the same result in any batch") {
       CHECK(winners[v] == together.winners[b * s.words + v]);
     }
   }
+}
+
+TEST_CASE("project_max_forward: tiny numbers, which a dot product of bfloat16 may take as 0") {
+  const Shape s{1, 3, 37, 5};
+  Random random("forward tiny");
+  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+    const Problem problem{s, type, Elements(type, random.normals(s.count * s.width, 0x1p-130f)),
+        Elements(type, random.normals(s.words * s.width)), {}};
+    const Result result = run(problem, 1);
+    for (int64_t v = 0; v < s.words; ++v) {
+      double truth = -INFINITY, magnitude;
+      for (int64_t p = 0; p < s.count; ++p) truth = std::max(truth, dot(problem, 0, p, v, &magnitude));
+      // kernels.h: at most 2^-126 is lost of each element and each sum.
+      double factors = 0;
+      for (int64_t k = 0; k < s.width; ++k) factors += std::fabs(problem.codebook[v * s.width + k]);
+      const double lost = std::string(lexvla_active_isa()) == "avx512bf16" && type == LEXVLA_BFLOAT16 ? 0x1p-126 * (factors + s.width) : 0;
+      // Sums of denormals are exact; the products are rounded to them.
+      CHECK(std::fabs(result.scores[v] - truth) <= lost + static_cast<double>(s.width) * 0x1p-149);
+    }
+  }
+}
+
+TEST_CASE("pack_codebook: what is refused") {
+  Random random("pack refusals");
+  const Problem problem = random_problem(random, {1, 2, 40, 70}, LEXVLA_FLOAT32);
+  const lexvla_exec exec = cpu(1);
+  std::vector<uint8_t> memory = packed(problem, 1);
+  const int64_t bytes = static_cast<int64_t>(memory.size()) - 1;
+  std::vector<float> scores(70);
+  const auto refused = [&](int32_t status, int32_t expected, const char *part) {
+    INFO(last_error());
+    CHECK(status == expected);
+    CHECK(last_error().find(part) != std::string::npos);
+  };
+  const auto forward = [&](const void *from, int64_t size, int32_t type, int64_t width, int64_t words) {
+    return lexvla_project_max_forward_packed(
+        &exec, type, problem.tokens.data(), nullptr, from, size, 1, 2, width, words, scores.data(), nullptr);
+  };
+  REQUIRE(forward(memory.data() + 1, bytes, LEXVLA_FLOAT32, 40, 70) == LEXVLA_OK);
+  // Moved, it is still whole.
+  const std::vector<float> before = scores;
+  std::vector<uint8_t> moved(memory.begin() + 1, memory.end());
+  REQUIRE(forward(moved.data(), bytes, LEXVLA_FLOAT32, 40, 70) == LEXVLA_OK);
+  CHECK(scores == before);
+
+  refused(forward(nullptr, bytes, LEXVLA_FLOAT32, 40, 70), LEXVLA_INVALID_ARGUMENT, "packed is NULL");
+  refused(forward(problem.codebook.data(), 4 * 40 * 70, LEXVLA_FLOAT32, 40, 70), LEXVLA_INVALID_ARGUMENT, "no packed codebook");
+  refused(forward(moved.data(), 10, LEXVLA_FLOAT32, 40, 70), LEXVLA_INVALID_ARGUMENT, "no packed codebook");
+  refused(forward(moved.data(), 200, LEXVLA_FLOAT32, 40, 70), LEXVLA_INVALID_ARGUMENT, "packed has 200 bytes");
+  refused(forward(moved.data(), bytes, LEXVLA_FLOAT32, 39, 70), LEXVLA_INVALID_ARGUMENT,
+      "type 0, 70 words of width 40; asked for is type 0, 70 words of width 39");
+  refused(forward(moved.data(), bytes, LEXVLA_FLOAT32, 40, 69), LEXVLA_INVALID_ARGUMENT, "asked for is type 0, 69 words");
+  refused(forward(moved.data(), bytes, LEXVLA_BFLOAT16, 40, 70), LEXVLA_INVALID_ARGUMENT, "asked for is type 1");
+  refused(lexvla_reference_project_max_forward_packed(&exec, LEXVLA_FLOAT32, problem.tokens.data(), nullptr, moved.data(), bytes, 1, 2,
+              40, 70, scores.data(), nullptr),
+      LEXVLA_INVALID_ARGUMENT, "reads layout");
+  refused(lexvla_pack_codebook(&exec, LEXVLA_FLOAT32, problem.codebook.data(), 40, 70, 100, moved.data()), LEXVLA_CAPACITY,
+      "capacity is 100 bytes, needed are ");
+  refused(lexvla_pack_codebook(&exec, LEXVLA_FLOAT32, problem.codebook.data(), 40, 70, bytes, nullptr), LEXVLA_INVALID_ARGUMENT,
+      "packed is NULL");
+  refused(lexvla_pack_codebook(&exec, LEXVLA_FLOAT32, nullptr, 40, 70, bytes, moved.data()), LEXVLA_INVALID_ARGUMENT, "codebook is NULL");
+  refused(lexvla_packed_codebook_bytes(&exec, LEXVLA_FLOAT32, 40, 70, nullptr), LEXVLA_INVALID_ARGUMENT, "bytes is NULL");
+  int64_t size = 0;
+  refused(lexvla_packed_codebook_bytes(&exec, 5, 40, 70, &size), LEXVLA_INVALID_ARGUMENT, "type is 5");
+  refused(lexvla_packed_codebook_bytes(&exec, LEXVLA_FLOAT32, INT64_MAX, 70, &size), LEXVLA_INVALID_ARGUMENT, "width is");
+}
+
+TEST_CASE("pack_codebook: the reference packs and reads its own") {
+  Random random("pack reference");
+  const Problem problem = random_problem(random, {2, 3, 9, 11}, LEXVLA_BFLOAT16);
+  const lexvla_exec exec = cpu(1);
+  int64_t bytes = 0;
+  REQUIRE_OK(lexvla_reference_packed_codebook_bytes(&exec, LEXVLA_BFLOAT16, 9, 11, &bytes));
+  std::vector<uint8_t> memory(bytes);
+  REQUIRE_OK(lexvla_reference_pack_codebook(&exec, LEXVLA_BFLOAT16, problem.codebook.data(), 9, 11, bytes, memory.data()));
+  Result result{Output<float>(22), Output<int32_t>(22)};
+  REQUIRE_OK(lexvla_reference_project_max_forward_packed(&exec, LEXVLA_BFLOAT16, problem.tokens.data(), nullptr, memory.data(), bytes, 2,
+      3, 9, 11, result.scores.data(), result.winners.data()));
+  check(problem, result);
 }

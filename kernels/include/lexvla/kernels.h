@@ -17,7 +17,8 @@
  *            index named is the fastest. Strided input is the caller's to copy.
  * Types      `type` names the element type of tokens and codebook. Everything else has the type in its prototype;
  *            scores, activations and gradients are always float32, accumulated in at least float32.
- *            A bfloat16 is passed as its 16 bits.
+ *            A bfloat16 is passed as its 16 bits. The instruction set avx512bf16 takes a bfloat16 or a partial sum below
+ *            2^-126 in magnitude (denormal) as 0 in the products of tokens and codebook; the others keep it.
  * Alignment  Natural alignment of the element (float32: 4 bytes, bfloat16: 2) suffices. More is never assumed.
  * Aliasing   An output overlaps no input and no other output, unless its description says otherwise.
  * Outputs    Every element of every output is written, also for empty sums; no output is read before it is written
@@ -130,9 +131,10 @@ LEXVLA_API int32_t lexvla_version(void);
 LEXVLA_API const char *lexvla_last_error(void);
 
 /**
- * The instruction set the CPU kernels run with: "portable", "avx2" or "avx512". The best that the machine has, or less
- * where the environment variable LEXVLA_MAX_ISA names a lesser one (read once, at the first call of any function). Any
- * other value of it is refused by every operation on the CPU, with LEXVLA_INVALID_ARGUMENT.
+ * The instruction set the CPU kernels run with: "portable", "avx2", "avx512" or "avx512bf16". The fastest that the
+ * machine has, or the one that the environment variable LEXVLA_MAX_ISA names if it has that, or else the best below it
+ * (read once, at the first call of any function). Any other value is refused by every operation on the CPU, with
+ * LEXVLA_INVALID_ARGUMENT. "avx512bf16" is taken unasked only where its dot product is faster than widening: on AMD.
  */
 LEXVLA_API const char *lexvla_active_isa(void);
 
@@ -159,6 +161,39 @@ LEXVLA_API int32_t lexvla_has_cuda(void);
  */
 LEXVLA_API int32_t lexvla_project_max_forward(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask,
     const void *codebook, int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners);
+
+/**
+ * Bytes that a packed codebook takes: about as many as the codebook itself.
+ *
+ * @param type  of the codebook
+ * @param bytes out, [1]
+ */
+LEXVLA_API int32_t lexvla_packed_codebook_bytes(const lexvla_exec *exec, int32_t type, int64_t width, int64_t words, int64_t *bytes);
+
+/**
+ * Writes a codebook in the order in which project_max_forward_packed reads it. Worth it where the same codebook is used
+ * again: with few tokens a call, most of the time of project_max_forward is spent on this.
+ *
+ * The layout belongs to the instruction set that is active, the type and the shape; a head before it names them. It is
+ * for this process, not for files; it may be moved in memory, and changes of the codebook do not reach it. Host only.
+ *
+ * @param codebook [words, width]
+ * @param capacity bytes at `packed`; less than lexvla_packed_codebook_bytes says is LEXVLA_CAPACITY
+ * @param packed   out, [capacity] bytes of any alignment; not NULL. Only the bytes that are needed are written
+ */
+LEXVLA_API int32_t lexvla_pack_codebook(const lexvla_exec *exec, int32_t type, const void *codebook, int64_t width, int64_t words,
+    int64_t capacity, void *packed);
+
+/**
+ * project_max_forward from a packed codebook: bitwise the same result.
+ *
+ * @param packed       as lexvla_pack_codebook wrote it, for the same type, width and words; anything else is
+ *                     LEXVLA_INVALID_ARGUMENT
+ * @param packed_bytes bytes at `packed`
+ */
+LEXVLA_API int32_t lexvla_project_max_forward_packed(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask,
+    const void *packed, int64_t packed_bytes, int64_t images, int64_t count, int64_t width, int64_t words, float *scores,
+    int32_t *winners);
 
 /**
  * Gradients of project_max_forward. Only the winning token of each (image, word) has a gradient:

@@ -17,6 +17,18 @@ extern "C" {
 LEXVLA_API int32_t lexvla_reference_project_max_forward(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask,
     const void *codebook, int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners);
 
+/** Bytes of the reference's layout: a head, and the codebook as it is. */
+LEXVLA_API int32_t lexvla_reference_packed_codebook_bytes(const lexvla_exec *exec, int32_t type, int64_t width, int64_t words, int64_t *bytes);
+
+/** Copies the codebook behind a head. */
+LEXVLA_API int32_t lexvla_reference_pack_codebook(const lexvla_exec *exec, int32_t type, const void *codebook, int64_t width, int64_t words,
+    int64_t capacity, void *packed);
+
+/** lexvla_reference_project_max_forward from what lexvla_reference_pack_codebook wrote. */
+LEXVLA_API int32_t lexvla_reference_project_max_forward_packed(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask,
+    const void *packed, int64_t packed_bytes, int64_t images, int64_t count, int64_t width, int64_t words, float *scores,
+    int32_t *winners);
+
 /** lexvla_project_max_backward in double, rounded once. */
 LEXVLA_API int32_t lexvla_reference_project_max_backward(const lexvla_exec *exec, int32_t type, const float *grad_scores,
     const int32_t *winners, const void *tokens, const void *codebook, int64_t images, int64_t count, int64_t width, int64_t words,

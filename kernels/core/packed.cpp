@@ -26,6 +26,12 @@ Head read(const void *packed) {
   return head;
 }
 
+/** Where the panels of a head at this address go, from the head. */
+int64_t offset_at(const void *packed) {
+  const int64_t past = static_cast<int64_t>((reinterpret_cast<uintptr_t>(packed) + sizeof(Head)) % kAlignment);
+  return static_cast<int64_t>(sizeof(Head)) + (kAlignment - past) % kAlignment;
+}
+
 }  // namespace
 
 int64_t total_bytes(int64_t bytes) { return static_cast<int64_t>(sizeof(Head)) + kAlignment + bytes; }
@@ -34,8 +40,7 @@ void *begin(void *packed, int64_t capacity, int32_t layout, int32_t type, int64_
   if (capacity < total_bytes(bytes)) {
     fail(LEXVLA_CAPACITY, "capacity is %" PRId64 " bytes, needed are %" PRId64 ": ask packed_codebook_bytes", capacity, total_bytes(bytes));
   }
-  const int64_t past = static_cast<int64_t>((reinterpret_cast<uintptr_t>(packed) + sizeof(Head)) % kAlignment);
-  const Head head{kMagic, layout, type, width, words, bytes, static_cast<int64_t>(sizeof(Head)) + (kAlignment - past) % kAlignment};
+  const Head head{kMagic, layout, type, width, words, bytes, offset_at(packed)};
   std::memcpy(packed, &head, sizeof head);
   return static_cast<char *>(packed) + head.offset;
 }
@@ -52,8 +57,11 @@ void check(const void *packed, int64_t size, int32_t type, int64_t width, int64_
         " words of width %" PRId64,
         head.type, head.words, head.width, type, words, width);
   }
-  if (head.bytes < 0 || head.offset < static_cast<int64_t>(sizeof(Head)) ||
-      head.offset >= static_cast<int64_t>(sizeof(Head)) + kAlignment || head.bytes > size - head.offset) {
+  if (head.offset != offset_at(packed)) {
+    fail(LEXVLA_INVALID_ARGUMENT, "packed has been moved, its codebook is aligned no more: move it by a multiple of %" PRId64 " bytes",
+        kAlignment);
+  }
+  if (head.bytes < 0 || head.bytes > size - head.offset) {
     fail(LEXVLA_INVALID_ARGUMENT, "packed has %" PRId64 " bytes, its codebook is longer: pass all that pack_codebook wrote", size);
   }
 }

@@ -343,26 +343,31 @@ TEST_CASE("pack_codebook: what is refused") {
   REQUIRE(forward(memory.data() + 1, bytes, LEXVLA_FLOAT32, 40, 70) == LEXVLA_OK);
   // Moved, it is still whole.
   const std::vector<float> before = scores;
-  std::vector<uint8_t> moved(memory.begin() + 1, memory.end());
-  REQUIRE(forward(moved.data(), bytes, LEXVLA_FLOAT32, 40, 70) == LEXVLA_OK);
+  std::vector<uint8_t> elsewhere(bytes + 65);
+  uint8_t *const moved = elsewhere.data() + (reinterpret_cast<uintptr_t>(memory.data() + 1) - reinterpret_cast<uintptr_t>(elsewhere.data())) % 64;
+  std::memcpy(moved, memory.data() + 1, bytes);
+  REQUIRE(forward(moved, bytes, LEXVLA_FLOAT32, 40, 70) == LEXVLA_OK);
   CHECK(scores == before);
 
   refused(forward(nullptr, bytes, LEXVLA_FLOAT32, 40, 70), LEXVLA_INVALID_ARGUMENT, "packed is NULL");
   refused(forward(problem.codebook.data(), 4 * 40 * 70, LEXVLA_FLOAT32, 40, 70), LEXVLA_INVALID_ARGUMENT, "no packed codebook");
-  refused(forward(moved.data(), 10, LEXVLA_FLOAT32, 40, 70), LEXVLA_INVALID_ARGUMENT, "no packed codebook");
-  refused(forward(moved.data(), 200, LEXVLA_FLOAT32, 40, 70), LEXVLA_INVALID_ARGUMENT, "packed has 200 bytes");
-  refused(forward(moved.data(), bytes, LEXVLA_FLOAT32, 39, 70), LEXVLA_INVALID_ARGUMENT,
+  std::memmove(moved + 1, moved, bytes);
+  refused(forward(moved + 1, bytes, LEXVLA_FLOAT32, 40, 70), LEXVLA_INVALID_ARGUMENT, "packed has been moved");
+  std::memmove(moved, moved + 1, bytes);
+  refused(forward(moved, 10, LEXVLA_FLOAT32, 40, 70), LEXVLA_INVALID_ARGUMENT, "no packed codebook");
+  refused(forward(moved, 200, LEXVLA_FLOAT32, 40, 70), LEXVLA_INVALID_ARGUMENT, "packed has 200 bytes");
+  refused(forward(moved, bytes, LEXVLA_FLOAT32, 39, 70), LEXVLA_INVALID_ARGUMENT,
       "type 0, 70 words of width 40; asked for is type 0, 70 words of width 39");
-  refused(forward(moved.data(), bytes, LEXVLA_FLOAT32, 40, 69), LEXVLA_INVALID_ARGUMENT, "asked for is type 0, 69 words");
-  refused(forward(moved.data(), bytes, LEXVLA_BFLOAT16, 40, 70), LEXVLA_INVALID_ARGUMENT, "asked for is type 1");
-  refused(lexvla_reference_project_max_forward_packed(&exec, LEXVLA_FLOAT32, problem.tokens.data(), nullptr, moved.data(), bytes, 1, 2,
+  refused(forward(moved, bytes, LEXVLA_FLOAT32, 40, 69), LEXVLA_INVALID_ARGUMENT, "asked for is type 0, 69 words");
+  refused(forward(moved, bytes, LEXVLA_BFLOAT16, 40, 70), LEXVLA_INVALID_ARGUMENT, "asked for is type 1");
+  refused(lexvla_reference_project_max_forward_packed(&exec, LEXVLA_FLOAT32, problem.tokens.data(), nullptr, moved, bytes, 1, 2,
               40, 70, scores.data(), nullptr),
       LEXVLA_INVALID_ARGUMENT, "reads layout");
-  refused(lexvla_pack_codebook(&exec, LEXVLA_FLOAT32, problem.codebook.data(), 40, 70, 100, moved.data()), LEXVLA_CAPACITY,
+  refused(lexvla_pack_codebook(&exec, LEXVLA_FLOAT32, problem.codebook.data(), 40, 70, 100, moved), LEXVLA_CAPACITY,
       "capacity is 100 bytes, needed are ");
   refused(lexvla_pack_codebook(&exec, LEXVLA_FLOAT32, problem.codebook.data(), 40, 70, bytes, nullptr), LEXVLA_INVALID_ARGUMENT,
       "packed is NULL");
-  refused(lexvla_pack_codebook(&exec, LEXVLA_FLOAT32, nullptr, 40, 70, bytes, moved.data()), LEXVLA_INVALID_ARGUMENT, "codebook is NULL");
+  refused(lexvla_pack_codebook(&exec, LEXVLA_FLOAT32, nullptr, 40, 70, bytes, moved), LEXVLA_INVALID_ARGUMENT, "codebook is NULL");
   refused(lexvla_packed_codebook_bytes(&exec, LEXVLA_FLOAT32, 40, 70, nullptr), LEXVLA_INVALID_ARGUMENT, "bytes is NULL");
   int64_t size = 0;
   refused(lexvla_packed_codebook_bytes(&exec, 5, 40, 70, &size), LEXVLA_INVALID_ARGUMENT, "type is 5");

@@ -175,7 +175,8 @@ LEXVLA_API int32_t lexvla_packed_codebook_bytes(const lexvla_exec *exec, int32_t
  * again: with few tokens a call, most of the time of project_max_forward is spent on this.
  *
  * The layout belongs to the instruction set that is active, the type and the shape; a head before it names them. It is
- * for this process, not for files; it may be moved in memory, and changes of the codebook do not reach it. Host only.
+ * for this process, not for files; in memory it may be moved by multiples of 64 bytes. Changes of the codebook do not
+ * reach it. Host only.
  *
  * @param codebook [words, width]
  * @param capacity bytes at `packed`; less than lexvla_packed_codebook_bytes says is LEXVLA_CAPACITY

@@ -70,6 +70,76 @@ public final class Kernels {
     }
 
     /**
+     * Bytes that {@link #packCodebook} needs for a codebook: about as many as the codebook has.
+     *
+     * @param type  of the codebook, float32 or bfloat16
+     * @param words V
+     * @param width d
+     */
+    public static long packedCodebookBytes(ElementType type, long words, long width) {
+        int kernelType = kernelType("packedCodebookBytes: type is " + type, type);
+        long[] bytes = new long[1];
+        NativeCall.run(
+                "packedCodebookBytes",
+                Device.cpu(),
+                threads,
+                exec -> kernels.lexvla_packed_codebook_bytes(exec, kernelType, width, words, bytes));
+        return bytes[0];
+    }
+
+    /**
+     * Writes a codebook in the order in which {@link #projectMaxForwardPacked} reads it: for a codebook that is used again.
+     * For this process only; changes of the codebook do not reach it. On the host only.
+     *
+     * @param codebook [V, d] float32 or bfloat16
+     * @param packed   out, uint8, at least {@link #packedCodebookBytes} long
+     */
+    public static void packCodebook(DenseView codebook, DenseView packed) {
+        Call call = new Call("packCodebook", "codebook", codebook, 2);
+        int type = call.kernelType();
+        call.requireBytes("packed", packed);
+        call.disjoint("packed", packed, codebook);
+        long words = codebook.size(0);
+        long width = codebook.size(1);
+        Pointer c = Address.of(codebook);
+        Pointer p = Address.of(packed);
+        call.run(exec -> kernels.lexvla_pack_codebook(exec, type, c, width, words, packed.bytes(), p));
+    }
+
+    /**
+     * {@link #projectMaxForward} from a packed codebook; bitwise the same result.
+     *
+     * @param tokens  [B, P, d], of the type that the codebook had
+     * @param mask    [B, P] uint8, 0 = token takes no part; or null: all do
+     * @param packed  uint8, what {@link #packCodebook} wrote in this process
+     * @param scores  out, [B, V] float32
+     * @param winners out, [B, V] int32; or null: not wanted
+     */
+    public static void projectMaxForwardPacked(
+            DenseView tokens, DenseView mask, DenseView packed, DenseView scores, DenseView winners) {
+        Call call = new Call("projectMaxForwardPacked", "tokens", tokens, 3);
+        long images = tokens.size(0);
+        long count = tokens.size(1);
+        long width = tokens.size(2);
+        int type = call.kernelType();
+        call.requireBytes("packed", packed);
+        call.optional("mask", mask, ElementType.UINT8, images, count);
+        long words = scores != null && scores.dimensions() == 2 ? scores.size(1) : -1;
+        call.require("scores", scores, ElementType.FLOAT32, images, words);
+        call.optional("winners", winners, ElementType.INT32, images, words);
+        call.disjoint("scores", scores, tokens, mask, packed, winners);
+        call.disjoint("winners", winners, tokens, mask, packed);
+
+        Pointer t = Address.of(tokens);
+        BytePointer m = Address.bytes(mask);
+        Pointer p = Address.of(packed);
+        FloatPointer s = Address.floats(scores);
+        IntPointer w = Address.ints(winners);
+        call.run(exec -> kernels.lexvla_project_max_forward_packed(
+                exec, type, t, m, p, packed.bytes(), images, count, width, words, s, w));
+    }
+
+    /**
      * Gradients of {@link #projectMaxForward}: only the winning token of each (image, word) has one. Deterministic.
      *
      * @param gradScores   [B, V] float32
@@ -226,6 +296,14 @@ public final class Kernels {
         return threads;
     }
 
+    private static int kernelType(String what, ElementType type) {
+        return switch (type) {
+            case FLOAT32 -> kernels.LEXVLA_FLOAT32;
+            case BFLOAT16 -> kernels.LEXVLA_BFLOAT16;
+            default -> throw new IllegalArgumentException(what + ", expected FLOAT32 or BFLOAT16");
+        };
+    }
+
     /** The checks of one operation; its first array decides the device. */
     private static final class Call {
         private final String operation;
@@ -246,13 +324,12 @@ public final class Kernels {
         }
 
         int kernelType() {
-            return switch (first.type()) {
-                case FLOAT32 -> kernels.LEXVLA_FLOAT32;
-                case BFLOAT16 -> kernels.LEXVLA_BFLOAT16;
-                default ->
-                    throw new IllegalArgumentException(
-                            operation + ": " + firstName + " is " + first + ", expected FLOAT32 or BFLOAT16");
-            };
+            return Kernels.kernelType(operation + ": " + firstName + " is " + first, first.type());
+        }
+
+        /** A run of bytes. */
+        void requireBytes(String name, DenseView view) {
+            require(name, view, ElementType.UINT8, view == null ? 0 : view.elements());
         }
 
         /** Checks a codebook against the width of the tokens, and returns its number of words. */

@@ -40,6 +40,16 @@ class KernelsTest extends ArrowTest {
 
         Kernels.projectMaxForward(tokens.view(), masks.view(), codebook.view(), scores.view(), winners.view());
 
+        ElementType type = tokens.view().type();
+        HostArray packed = out(ElementType.UINT8, Kernels.packedCodebookBytes(type, words, width));
+        HostArray packedScores = out(ElementType.FLOAT32, images, words);
+        HostArray packedWinners = out(ElementType.INT32, images, words);
+        Kernels.packCodebook(codebook.view(), packed.view());
+        Kernels.projectMaxForwardPacked(
+                tokens.view(), masks.view(), packed.view(), packedScores.view(), packedWinners.view());
+        assertThat(packedScores.floats()).isEqualTo(scores.floats());
+        assertThat(packedWinners.ints()).isEqualTo(winners.ints());
+
         truncate(bfloat, x);
         truncate(bfloat, z);
         double tolerance = 1e-5 * Math.sqrt(width);
@@ -245,6 +255,36 @@ class KernelsTest extends ArrowTest {
         refuses(
                 "norms is FLOAT32[2, 6]",
                 () -> Kernels.activateNormalizeForward(scores.view(), scores.view(), other.view()));
+    }
+
+    @Test
+    void refusesWhatIsNoPackedCodebook() {
+        HostArray tokens = out(ElementType.FLOAT32, 2, 3, 4);
+        HostArray codebook = dense(false, new float[20], 5, 4);
+        HostArray scores = out(ElementType.FLOAT32, 2, 5);
+        HostArray packed = out(ElementType.UINT8, Kernels.packedCodebookBytes(ElementType.FLOAT32, 5, 4));
+        HostArray small = out(ElementType.UINT8, 3);
+        refuses(
+                "no packed codebook",
+                () -> Kernels.projectMaxForwardPacked(tokens.view(), null, packed.view(), scores.view(), null));
+        refuses("capacity is 3 bytes", () -> Kernels.packCodebook(codebook.view(), small.view()));
+        Kernels.packCodebook(codebook.view(), packed.view());
+        HostArray wide = out(ElementType.FLOAT32, 2, 3, 6);
+        HostArray other = out(ElementType.FLOAT32, 2, 6);
+        refuses(
+                "5 words of width 4; asked for is type 0, 5 words of width 6",
+                () -> Kernels.projectMaxForwardPacked(wide.view(), null, packed.view(), scores.view(), null));
+        refuses(
+                "asked for is type 0, 6 words",
+                () -> Kernels.projectMaxForwardPacked(tokens.view(), null, packed.view(), other.view(), null));
+        refuses(
+                "packed is FLOAT32[5, 4] on cpu, expected UINT8[20]",
+                () -> Kernels.projectMaxForwardPacked(tokens.view(), null, codebook.view(), scores.view(), null));
+        refuses(
+                "packed is null",
+                () -> Kernels.projectMaxForwardPacked(tokens.view(), null, null, scores.view(), null));
+        refuses("expected FLOAT32 or BFLOAT16", () -> Kernels.packedCodebookBytes(ElementType.INT32, 5, 4));
+        refuses("words is -1", () -> Kernels.packedCodebookBytes(ElementType.FLOAT32, -1, 4));
     }
 
     @Test

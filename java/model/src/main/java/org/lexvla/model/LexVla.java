@@ -311,7 +311,7 @@ public final class LexVla implements AutoCloseable {
 
     /** Activations of pictures, not sparsified: [B, V] float32, no graph. */
     public Tensor imageActivations(Tensor pixels) {
-        return activations(imageTokens(pixels), imageCodebook(), null);
+        return activations(imageTokens(pixels), parts.packedImageCodebook(), null);
     }
 
     /** Activations of captions, not sparsified: [B, V] float32, no graph. */
@@ -320,7 +320,7 @@ public final class LexVla implements AutoCloseable {
         if (parts.bag != null) {
             return bagActivations(captions);
         }
-        return activations(parts.prompts.lastHidden(promptIds(captions)), textCodebook(), null);
+        return activations(parts.prompts.lastHidden(promptIds(captions)), parts.packedTextCodebook(), null);
     }
 
     private Tensor bagActivations(List<String> captions) {
@@ -348,7 +348,8 @@ public final class LexVla implements AutoCloseable {
      */
     public Tensor regionActivations(Tensor pixels, Tensor patches) {
         requireOpen();
-        return activations(withoutCls(parts.adapter.forward(parts.vision.forward(pixels))), imageCodebook(), patches);
+        return activations(
+                withoutCls(parts.adapter.forward(parts.vision.forward(pixels))), parts.packedImageCodebook(), patches);
     }
 
     /** Activations of single words without the language model, not sparsified: [B, V] float32. */
@@ -366,10 +367,10 @@ public final class LexVla implements AutoCloseable {
         TextBatch rows = TextBatch.of(pieces, parts.device);
         Tensor tokens = torch.index_select(textCodebook(), 0, rows.ids().view(-1))
                 .view(rows.ids().size(0), rows.ids().size(1), textCodebook().size(1));
-        return activations(tokens, textCodebook(), rows.mask());
+        return activations(tokens, parts.packedTextCodebook(), rows.mask());
     }
 
-    private static Tensor activations(Tensor tokens, Tensor codebook, Tensor mask) {
+    private static Tensor activations(Tensor tokens, PackedCodebook codebook, Tensor mask) {
         try (LexicalHead.Forward head = LexicalHead.forward(tokens, codebook, mask)) {
             // Another handle on the same memory, which does not end with the head.
             return head.activations().detach();
@@ -429,6 +430,12 @@ public final class LexVla implements AutoCloseable {
     /** Z_txt, [V, d] in the type of the language model, frozen. */
     public Tensor textCodebook() {
         return parts.textCodebook();
+    }
+
+    /** Z_txt as the head takes it best where it is used again and again; lives until the model is closed. */
+    public PackedCodebook packedTextCodebook() {
+        requireOpen();
+        return parts.packedTextCodebook();
     }
 
     /** The logarithm of 1 / τ, a scalar float32, trainable. */

@@ -43,12 +43,37 @@ public final class LexicalHead {
      * @throws IllegalStateException    for a tensor that has been closed
      */
     public static Forward forward(Tensor tokens, Tensor codebook, Tensor mask) {
-        Tensor x = plain("tokens", tokens);
         Tensor z = plain("codebook", codebook);
+        return forward(
+                tokens, z, mask, (x, m, scores, winners) -> Kernels.projectMaxForward(x, m, view(z), scores, winners));
+    }
+
+    /**
+     * As {@link #forward(Tensor, Tensor, Tensor)}, bitwise, with a codebook that is kept packed for use again and again.
+     *
+     * @throws IllegalStateException if the packed codebook is closed
+     */
+    public static Forward forward(Tensor tokens, PackedCodebook codebook, Tensor mask) {
+        return forward(tokens, plain("codebook", codebook.codebook()), mask, codebook::project);
+    }
+
+    /** What writes scores and winners. */
+    @FunctionalInterface
+    private interface Projection {
+        void run(DenseView tokens, DenseView mask, DenseView scores, DenseView winners);
+    }
+
+    private static Forward forward(Tensor tokens, Tensor z, Tensor mask, Projection projection) {
+        Tensor x = plain("tokens", tokens);
         Device device = deviceOf(x);
         requireRank("tokens", x, 3, "[pictures, tokens, width]");
         requireRank("codebook", z, 2, "[words, width]");
         requireSame(device, "tokens", z, "codebook");
+        if (x.size(2) != z.size(1)
+                || x.scalar_type().intern() != z.scalar_type().intern()) {
+            throw new IllegalArgumentException("codebook is " + view(z) + ", expected " + view(x).type() + "[words, "
+                    + x.size(2) + "] as tokens is " + view(x));
+        }
         DenseView maskView = null;
         Tensor m = null;
         if (mask != null) {
@@ -65,7 +90,7 @@ public final class LexicalHead {
         Tensor norms = torch.empty(rows, LibTorch.options(ScalarType.Float, device), null);
         DenseView maskTaken = maskView;
         LibTorch.onCurrentStream(device, () -> {
-            Kernels.projectMaxForward(view(x), maskTaken, view(z), view(scores), view(winners));
+            projection.run(view(x), maskTaken, view(scores), view(winners));
             Kernels.activateNormalizeForward(view(scores), view(activations), view(norms));
         });
         if (m != null) {
@@ -230,12 +255,23 @@ public final class LexicalHead {
     /** A contiguous tensor outside of any graph; shares memory if the given one is contiguous. */
     private static Tensor plain(String what, Tensor tensor) {
         requireOpen(what, tensor);
+        requireType(what, tensor);
+        return tensor.detach().contiguous();
+    }
+
+    /** Refuses what no head can project on. */
+    static void requireCodebook(Tensor codebook) {
+        requireOpen("codebook", codebook);
+        requireType("codebook", codebook);
+        requireRank("codebook", codebook, 2, "[words, width]");
+    }
+
+    private static void requireType(String what, Tensor tensor) {
         ScalarType type = tensor.scalar_type().intern();
         if (type != ScalarType.Float && type != ScalarType.BFloat16) {
             throw new IllegalArgumentException(
                     what + " has type " + type + ", the head takes float32 and bfloat16: convert it with to(…)");
         }
-        return tensor.detach().contiguous();
     }
 
     private static void requireOpen(String what, Tensor tensor) {

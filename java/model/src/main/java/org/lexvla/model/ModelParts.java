@@ -33,6 +33,8 @@ final class ModelParts implements AutoCloseable {
     BagOfWords bag;
 
     private Parameters codes;
+    private PackedCodebook packedImageCodebook;
+    private PackedCodebook packedTextCodebook;
 
     private ModelParts(Device device) {
         this.device = device;
@@ -207,6 +209,22 @@ final class ModelParts implements AutoCloseable {
         return codes.get(ModelDirectory.TEXT_CODEBOOK);
     }
 
+    /** Z_img for inference; made at the first use. */
+    synchronized PackedCodebook packedImageCodebook() {
+        if (packedImageCodebook == null) {
+            packedImageCodebook = PackedCodebook.of(imageCodebook());
+        }
+        return packedImageCodebook;
+    }
+
+    /** Z_txt, which never changes; made at the first use. */
+    synchronized PackedCodebook packedTextCodebook() {
+        if (packedTextCodebook == null) {
+            packedTextCodebook = PackedCodebook.of(textCodebook());
+        }
+        return packedTextCodebook;
+    }
+
     Tensor logitScale() {
         return codes.get(ModelDirectory.LOGIT_SCALE);
     }
@@ -228,6 +246,12 @@ final class ModelParts implements AutoCloseable {
         }
         if (adapter != null) {
             adapter.close();
+        }
+        if (packedImageCodebook != null) {
+            packedImageCodebook.close();
+        }
+        if (packedTextCodebook != null) {
+            packedTextCodebook.close();
         }
         if (codes != null) {
             codes.close();

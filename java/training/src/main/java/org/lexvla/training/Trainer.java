@@ -177,7 +177,7 @@ public final class Trainer {
             }
             try (LexicalHead.Forward images = LexicalHead.forward(imageTokens, model.imageCodebook(), null);
                     LexicalHead.Forward texts =
-                            readsTexts ? LexicalHead.forward(textTokens, model.textCodebook(), null) : null) {
+                            readsTexts ? LexicalHead.forward(textTokens, model.packedTextCodebook(), null) : null) {
                 Tensor s = images.activations().set_requires_grad(true);
                 // A bag of words is what it is: no gradient goes into it.
                 Tensor t = readsTexts

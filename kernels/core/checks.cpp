@@ -37,7 +37,7 @@ int64_t element_bytes(int32_t type) {
 
 void size(const char *name, int64_t value, int64_t limit = INT64_MAX) {
   if (value < 0) fail(LEXVLA_INVALID_ARGUMENT, "%s is %" PRId64 ", at least 0", name, value);
-  if (value > limit) fail(LEXVLA_INVALID_ARGUMENT, "%s is %" PRId64 ", limit %" PRId64 ": indexes are 32 bits", name, value, limit);
+  if (value > limit) fail(LEXVLA_INVALID_ARGUMENT, "%s is %" PRId64 ", limit %" PRId64, name, value, limit);
 }
 
 /** An array that must be there unless it has no elements, and whose bytes must be countable. */
@@ -182,6 +182,8 @@ void packable(const lexvla_exec *exec, int32_t type, int64_t width, int64_t word
   size("words", words, INT32_MAX);
 }
 
+void screenable(int64_t width) { size("width", width, 65536); }
+
 }  // namespace
 
 void packed_codebook_bytes(const lexvla_exec *exec, int32_t type, int64_t width, int64_t words, int64_t *bytes) {
@@ -206,6 +208,41 @@ void project_max_forward_packed(const lexvla_exec *exec, int32_t type, const voi
   array("tokens", tokens, {images, count, width}, element_bytes(type));
   optional_array("mask", mask, {images, count}, 1);
   packed::check(packed, packed_bytes, type, width, words);
+  array("scores", scores, {images, words}, 4);
+  optional_array("winners", winners, {images, words}, 4);
+}
+
+void screen_codebook_bytes(const lexvla_exec *exec, int32_t type, int64_t width, int64_t words, int64_t *bytes) {
+  packable(exec, type, width, words);
+  screenable(width);
+  array("bytes", bytes, {1}, 8);
+}
+
+void screen_codebook(
+    const lexvla_exec *exec, int32_t type, const void *codebook, int64_t width, int64_t words, int64_t capacity, void *screen) {
+  packable(exec, type, width, words);
+  screenable(width);
+  array("codebook", codebook, {words, width}, element_bytes(type));
+  size("capacity", capacity);
+  if (screen == nullptr) fail(LEXVLA_INVALID_ARGUMENT, "screen is NULL");
+}
+
+void project_max_forward_screened(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask, const void *codebook,
+    const void *screen, int64_t screen_bytes, int64_t images, int64_t count, int64_t width, int64_t words, float floor, float deviations,
+    float *scores, int32_t *winners, int64_t *) {
+  packable(exec, type, width, words);
+  screenable(width);
+  size("screen_bytes", screen_bytes);
+  size("images", images);
+  size("count", count, INT32_MAX);
+  array("tokens", tokens, {images, count, width}, element_bytes(type));
+  optional_array("mask", mask, {images, count}, 1);
+  array("codebook", codebook, {words, width}, element_bytes(type));
+  packed::check(screen, screen_bytes, type, width, words);
+  if (floor != floor) fail(LEXVLA_INVALID_ARGUMENT, "floor is NaN: pass a number, -inf makes every score exact");
+  if (!(deviations >= 0)) {
+    fail(LEXVLA_INVALID_ARGUMENT, "deviations is %g, at least 0: INFINITY makes the margin a proof", static_cast<double>(deviations));
+  }
   array("scores", scores, {images, words}, 4);
   optional_array("winners", winners, {images, words}, 4);
 }

@@ -32,9 +32,13 @@ const Isa kIsas[] = {
 #if defined(LEXVLA_X86)
     {"avx2", &avx2::table, [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, always},
     {"avx512", &avx512::table, has_avx512, always},
+    // Its dot product of bytes serves the screened forward; all else is as with avx512.
+    {"avx512vnni", &avx512vnni::table, [] { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }, always},
     // VDPBF16PS does 64 operations. AMD (Zen 4 and later) starts one as often as an FMA of 32; Intel's cores with AMX
     // (Sapphire, Emerald Rapids) one for every four FMAs, so widening and FMA is twice as fast there: kernels/ladder measures both.
-    {"avx512bf16", &avx512bf16::table, [] { return has_avx512() && __builtin_cpu_supports("avx512bf16"); },
+    {"avx512bf16", &avx512bf16::table, [] { 
+          return has_avx512() && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
+        },
         [] { return __builtin_cpu_is("amd") != 0; }},
 #endif
 };
@@ -49,7 +53,7 @@ Choice choose() {
   const char *most = std::getenv("LEXVLA_MAX_ISA");
   if (most != nullptr && most[0] == '\0') most = nullptr;
   bool known = most == nullptr;
-  for (const char *name : {"portable", "avx2", "avx512", "avx512bf16"}) known = known || std::strcmp(most, name) == 0;
+  for (const char *name : {"portable", "avx2", "avx512", "avx512vnni", "avx512bf16"}) known = known || std::strcmp(most, name) == 0;
   if (!known) {
     choice.unknown = most;
     return choice;
@@ -76,7 +80,7 @@ const Table &table_for(const lexvla_exec &exec) {
   (void)exec;  // its check lets no other device pass in a build without CUDA
 #endif
   if (chosen().unknown != nullptr) {
-    fail(LEXVLA_INVALID_ARGUMENT, "the environment variable LEXVLA_MAX_ISA is '%s': portable, avx2, avx512 or avx512bf16, or unset", chosen().unknown);
+    fail(LEXVLA_INVALID_ARGUMENT, "the environment variable LEXVLA_MAX_ISA is '%s': portable, avx2, avx512, avx512vnni or avx512bf16, or unset", chosen().unknown);
   }
   return *chosen().isa->table;
 }

@@ -7,7 +7,7 @@
 
 #include "vector.h"
 
-#if defined(LEXVLA_BF16_DOT)
+#if defined(LEXVLA_BF16_DOT) || defined(LEXVLA_VNNI)
 #include <immintrin.h>
 #endif
 
@@ -20,10 +20,22 @@ constexpr int64_t kDepth = 192;      // steps; a panel is half of an L1 cache of
 constexpr int64_t kAheadSteps = 16;  // between two prefetches
 constexpr int64_t kLine = 64;        // bytes of a cache line
 
-/** What a step of a token, and of a word, is in working form; four bytes each. */
+/** A number from -127 to 127, and one with 128 added: words and tokens of a screen. */
+struct S8 {
+  int8_t number;
+};
+struct U8 {
+  uint8_t biased;
+};
+typedef int8_t B __attribute__((vector_size(kLanes)));
+typedef B UnalignedB __attribute__((aligned(1), may_alias));
+
+/** What a step of a token, and of a word, is in working form, four bytes each; what sums it up, and the scores it gives. */
 template <class T>
 struct Step {
   using Element = float;
+  using Sum = F;
+  using Score = float;
   static constexpr int64_t kElements = 1;
 };
 
@@ -34,6 +46,8 @@ inline float step_of(const float *row, int64_t step, int64_t) { return row[step]
 template <>
 struct Step<Bf16> {
   using Element = int32_t;  // two bfloat16, the first in the low half; 0 after the last of an odd width
+  using Sum = F;
+  using Score = float;
   static constexpr int64_t kElements = 2;
 };
 
@@ -46,6 +60,52 @@ inline int32_t step_of(const Bf16 *row, int64_t step, int64_t width) {
 }
 #else
 inline float step_of(const Bf16 *row, int64_t step, int64_t) { return value(row[step]); }
+#endif
+
+#if defined(LEXVLA_VNNI)
+struct QuadStep {
+  using Element = int32_t;  // four numbers, the first in the lowest byte; 0 after the last
+  using Sum = I;
+  using Score = int32_t;
+  static constexpr int64_t kElements = 4;
+};
+template <>
+struct Step<S8> : QuadStep {};
+template <>
+struct Step<U8> : QuadStep {};
+
+inline I multiply_add(I sum, I x, I w) {
+  return reinterpret_cast<I>(
+      _mm512_dpbusd_epi32(reinterpret_cast<__m512i>(sum), reinterpret_cast<__m512i>(x), reinterpret_cast<__m512i>(w)));
+}
+template <class B8>
+inline int32_t quad_of(const B8 *row, int64_t step, int64_t width) {
+  int32_t quad = 0;
+  __builtin_memcpy(&quad, row + 4 * step, static_cast<size_t>(smaller(4, width - 4 * step)));
+  return quad;
+}
+inline int32_t step_of(const S8 *row, int64_t step, int64_t width) { return quad_of(row, step, width); }
+inline int32_t step_of(const U8 *row, int64_t step, int64_t width) { return quad_of(row, step, width); }
+/** What the 128 of each token adds to a score, in units of the sum of the word's numbers. */
+constexpr int32_t kBias = 128;
+#else
+// As floats, of which kDepth products add up exactly; then the parts as integers.
+struct FloatStep {
+  using Element = float;
+  using Sum = F;
+  using Score = int32_t;
+  static constexpr int64_t kElements = 1;
+};
+template <>
+struct Step<S8> : FloatStep {};
+template <>
+struct Step<U8> : FloatStep {};
+static_assert(kDepth * 127 * 127 < 1 << 24, "sums of a part must be exact in float32");
+
+inline F load(const S8 *p) { return __builtin_convertvector(*reinterpret_cast<const UnalignedB *>(p), F); }
+inline float step_of(const S8 *row, int64_t step, int64_t) { return row[step].number; }
+inline float step_of(const U8 *row, int64_t step, int64_t) { return static_cast<float>(row[step].biased - 128); }
+constexpr int32_t kBias = 0;
 #endif
 
 template <class T>
@@ -161,7 +221,9 @@ class RowPanels {
  * kLanes + j in the high half.
  */
 template <class T>
-constexpr bool kStoredAsUsed = sizeof(T) * Step<T>::kElements == 4;
+constexpr bool kStoredAsUsed = true;
+template <>
+constexpr bool kStoredAsUsed<Bf16> = Step<Bf16>::kElements == 2;
 template <class T>
 constexpr int64_t kStoredLanes = kStoredAsUsed<T> ? kTileWords : kLanes;
 

@@ -3,15 +3,11 @@
  * rows of a tile of scores, words along the lanes, while the tile is in cache.
  */
 #include "../core/packed.h"
-#include "scores.h"
+#include "rows.h"
 
 namespace lexvla::LEXVLA_ISA {
 namespace {
 
-/** Packed tokens of one pass; more images are done in several. */
-constexpr int64_t kPackedBytes = int64_t{64} << 20;
-/** Rows that a task should have to make up for fetching its words: two pictures of 257 tokens. */
-constexpr int64_t kGroupRows = 512;
 /** What a packed codebook of this instruction set says of itself: lanes, and whether bfloat16 is in pairs. */
 #if defined(LEXVLA_BF16_DOT)
 constexpr int32_t kBf16Layout = kLanes | 0x100;
@@ -28,49 +24,6 @@ struct Running {
   int32_t winner[kBlockWords];
   int64_t image;  // -1: none yet
   int64_t first_word, words;
-};
-
-/** The rows to score: all unmasked tokens of all images, in groups of whole images. */
-class Rows {
- public:
-  Rows(const uint8_t *mask, int64_t images, int64_t count)
-      : source_memory_(mask != nullptr ? larger(images * count, 1) * 8 : 8),
-        patch_memory_(mask != nullptr ? larger(images * count, 1) * 4 : 4),
-        group_memory_(larger(images, 1) * static_cast<int64_t>(sizeof(RowGroup))),
-        source_(mask != nullptr ? static_cast<int64_t *>(source_memory_.data()) : nullptr),
-        patch_(static_cast<int32_t *>(patch_memory_.data())),
-        groups_(static_cast<RowGroup *>(group_memory_.data())) {
-    int64_t rows = 0;
-    for (int64_t b = 0; b < images; ++b) {
-      const int64_t before = rows;
-      if (mask == nullptr) {
-        rows += count;
-      } else {
-        for (int64_t p = 0; p < count; ++p) {
-          if (mask[b * count + p] == 0) continue;
-          source_[rows] = b * count + p;
-          patch_[rows++] = static_cast<int32_t>(p);
-        }
-      }
-      if (rows == before) continue;
-      if (size_ == 0 || groups_[size_ - 1].rows >= kGroupRows) groups_[size_++] = {before, 0};
-      groups_[size_ - 1].rows += rows - before;
-    }
-  }
-
-  /** Row -> image * count + token; NULL where that is the row itself. */
-  const int64_t *source() const { return source_; }
-  /** Row -> token; only where source() is not NULL. */
-  const int32_t *patch() const { return patch_; }
-  const RowGroup *groups() const { return groups_; }
-  int64_t size() const { return size_; }
-
- private:
-  Buffer source_memory_, patch_memory_, group_memory_;
-  int64_t *source_;
-  int32_t *patch_;
-  RowGroup *groups_;
-  int64_t size_ = 0;
 };
 
 struct MaxConsumer {
@@ -97,24 +50,16 @@ struct MaxConsumer {
   }
 
   void take(Running &running, int64_t first_row, int64_t rows, int64_t, int64_t words, const float *tile) const {
-    for (int64_t row = 0; row < rows;) {
-      const int64_t token = source != nullptr ? source[first_row + row] : first_row + row;
-      const int64_t image = token / count;
-      int64_t end_row = row + 1;
-      if (source == nullptr) {
-        end_row = smaller((image + 1) * count - first_row, rows);
-      } else {
-        while (end_row < rows && source[first_row + end_row] < (image + 1) * count) ++end_row;
-      }
+    for_images(source, first_row, rows, count, [&](int64_t image, int64_t row, int64_t size) {
       const bool fresh = image != running.image;
       if (fresh) end(running);
       running.image = image;
       const int32_t *listed = source != nullptr ? patch + first_row + row : nullptr;
+      const int32_t first = source != nullptr ? 0 : static_cast<int32_t>((first_row + row) % count);
       for (int64_t j = 0; j < words; j += kTileWords) {
-        maximum(running, j, fresh, tile + (j * rows + row * kTileWords), end_row - row, static_cast<int32_t>(token % count), listed);
+        maximum(running, j, fresh, tile + (j * rows + row * kTileWords), size, first, listed);
       }
-      row = end_row;
-    }
+    });
   }
 
   /** Takes `rows` rows of one image into lanes [j, j + kTileWords); row i is token listed[i], or first + i without. */
@@ -124,7 +69,7 @@ struct MaxConsumer {
     LEXVLA_UNROLL
     for (int u = 0; u < kTileVectors; ++u) {
       best[u] = fresh ? load(tile + u * kLanes) : load(running.best + j + u * kLanes);
-      winner[u] = fresh ? splat(first) : load(running.winner + j + u * kLanes);
+      winner[u] = fresh ? splat(listed != nullptr ? listed[0] : first) : load(running.winner + j + u * kLanes);
     }
     for (int64_t i = fresh; i < rows; ++i) {
       const I token = splat(listed != nullptr ? listed[i] : first + static_cast<int32_t>(i));
@@ -148,26 +93,12 @@ struct MaxConsumer {
 template <class T, class Panels>
 void forward(const lexvla_exec &exec, const T *tokens, const uint8_t *mask, const Panels &panels, int64_t images, int64_t count,
     int64_t width, int64_t words, float *scores, int32_t *winners) {
-  if (words == 0) return;
-  for (int64_t b = 0; b < images; ++b) {
-    bool any = mask == nullptr && count > 0;
-    for (int64_t p = 0; !any && mask != nullptr && p < count; ++p) any = mask[b * count + p] != 0;
-    if (any) continue;
-    for (int64_t v = 0; v < words; ++v) scores[b * words + v] = -__builtin_inff();
-    for (int64_t v = 0; winners != nullptr && v < words; ++v) winners[b * words + v] = -1;
-  }
-  if (count == 0) return;
+  if (!write_empty(mask, images, count, words, scores, winners)) return;
   const Rows rows(mask, images, count);
   const MaxConsumer consumer{rows.source(), rows.patch(), count, words, scores, winners};
-  for (int64_t first = 0; first < rows.size();) {
-    int64_t end = first + 1;
-    while (end < rows.size() &&
-           (rows.groups()[end].first + rows.groups()[end].rows - rows.groups()[first].first) * width * 4 <= kPackedBytes) {
-      ++end;
-    }
-    score_groups(exec, tokens, rows.source(), rows.groups() + first, end - first, panels, width, words, consumer);
-    first = end;
-  }
+  rows.for_passes(steps_of<T>(width) * 4, [&](const RowGroup *groups, int64_t size) {
+    score_groups(exec, tokens, rows.source(), groups, size, panels, width, words, consumer);
+  });
 }
 
 template <class T>

@@ -6,8 +6,8 @@
  *   L1          a panel of the codebook, kDepth steps x kTileWords
  *   L2          a block of tokens, kBlockRows x kDepth, and its scores, kBlockRows x kBlockWords
  *
- * A step is what one multiply_add takes: one element, widened to float32, or a pair of bfloat16 where the instruction
- * set has their dot product. Tokens are packed once for all threads in the order in which they are read. The panels come
+ * A step is what one multiply_add takes: one element, widened to float32, or two bfloat16 or four bytes where the
+ * instruction set has their dot product. Tokens are packed once for all threads in the order in which they are read. The panels come
  * from a source: RowPanels transposes
  * them from the codebook where they are needed, PackedPanels finds them ready.
  *
@@ -62,14 +62,19 @@ inline void pack_block(const T *tokens, const int64_t *source, int64_t first, in
   }
 }
 
+/** The sum of a part as a score of the type that `where` has. */
+inline F part_score(const float *, F sum) { return sum; }
+inline I part_score(const int32_t *, I sum) { return sum; }
+inline I part_score(const int32_t *, F sum) { return __builtin_convertvector(sum, I); }
+
 /**
  * tile (rows of kTileWords) = or += tokens . words over `depth` steps, both packed. On the way it asks for what comes
  * next: one line of 64 bytes from each place of `ahead` in every kAheadSteps steps.
  */
-template <int rows, class E>
+template <int rows, class Sum, class E, class Score>
 __attribute__((noinline)) void multiply_tile(
-    const E *tokens, const E *words, int64_t depth, float *tile, bool add, const char *ahead0, const char *ahead1) {
-  F sum[rows][kTileVectors] = {};
+    const E *tokens, const E *words, int64_t depth, Score *tile, bool add, const char *ahead0, const char *ahead1) {
+  Sum sum[rows][kTileVectors] = {};
   const auto step = [&] {
     const auto w0 = load(words), w1 = load(words + kLanes);
     LEXVLA_UNROLL
@@ -94,19 +99,20 @@ __attribute__((noinline)) void multiply_tile(
   for (int i = 0; i < rows; ++i) {
     LEXVLA_UNROLL
     for (int j = 0; j < kTileVectors; ++j) {
-      float *out = tile + i * kTileWords + j * kLanes;
-      store(out, add ? load(out) + sum[i][j] : sum[i][j]);
+      Score *out = tile + i * kTileWords + j * kLanes;
+      const auto part = part_score(out, sum[i][j]);
+      store(out, add ? load(out) + part : part);
     }
   }
 }
 
 /** multiply_tile for a number of rows that is known only now. */
-template <int most, class E>
-inline void multiply_rows(int64_t rows, const E *tokens, const E *words, int64_t depth, float *tile, bool add, const Ahead &ahead) {
+template <int most, class Sum, class E, class Score>
+inline void multiply_rows(int64_t rows, const E *tokens, const E *words, int64_t depth, Score *tile, bool add, const Ahead &ahead) {
   if constexpr (most > 1) {
-    if (rows < most) return multiply_rows<most - 1>(rows, tokens, words, depth, tile, add, ahead);
+    if (rows < most) return multiply_rows<most - 1, Sum>(rows, tokens, words, depth, tile, add, ahead);
   }
-  multiply_tile<most>(tokens, words, depth, tile, add, ahead.place[0], ahead.place[1]);
+  multiply_tile<most, Sum>(tokens, words, depth, tile, add, ahead.place[0], ahead.place[1]);
 }
 
 /**
@@ -125,6 +131,7 @@ template <class T, class Panels, class Consumer>
 inline void score_groups(const lexvla_exec &exec, const T *tokens, const int64_t *source, const RowGroup *groups, int64_t count,
     const Panels &panels, int64_t width, int64_t words, const Consumer &consumer) {
   using E = Element<T>;
+  using Score = typename Step<T>::Score;
   if (count == 0 || words == 0) return;
   const int64_t steps = steps_of<T>(width), first_row = groups[0].first;
   const int64_t rows = groups[count - 1].first + groups[count - 1].rows - first_row;
@@ -150,15 +157,15 @@ inline void score_groups(const lexvla_exec &exec, const T *tokens, const int64_t
 
   const int64_t word_blocks = blocks_of(words, kBlockWords);
   const int threads = job_threads(exec, word_blocks * count, work);
-  const int64_t tile_floats = most_rows * kBlockWords, scratch_floats = tile_floats + kDepth * kTileWords;
-  const Buffer scratch(threads * scratch_floats * 4);
+  const int64_t tile_size = most_rows * kBlockWords, scratch_size = tile_size + kDepth * kTileWords;
+  const Buffer scratch(threads * scratch_size * 4);
   parallel(threads, word_blocks * count, [&](int slot, int64_t task) {
     // Groups of one block of words follow each other, so that the words come from cache.
     const RowGroup &group = groups[task % count];
     const int64_t first_word = task / count * kBlockWords, here = smaller(kBlockWords, words - first_word);
     const int64_t first_panel = first_word / kTileWords, panels_here = blocks_of(here, kTileWords);
-    float *const tile = static_cast<float *>(scratch.data()) + slot * scratch_floats;
-    E *const own_panel = reinterpret_cast<E *>(tile + tile_floats);
+    Score *const tile = static_cast<Score *>(scratch.data()) + slot * scratch_size;
+    E *const own_panel = reinterpret_cast<E *>(tile + tile_size);
     auto state = consumer.begin(first_word, here);
     for_blocks(group, [&](int64_t begin, int64_t size) {
       const E *const block = all + (begin - first_row) * steps;
@@ -172,7 +179,7 @@ inline void score_groups(const lexvla_exec &exec, const T *tokens, const int64_t
           const int64_t next_panel = first_panel + (last ? 0 : p + 1), next_part = last ? part + kDepth : part;
           for (int64_t t = 0; t < tiles; ++t) {
             const int64_t row = share_begin(size, tiles, t), tile_rows = share_begin(size, tiles, t + 1) - row;
-            multiply_rows<kTileRows>(tile_rows, block + part * size + row * depth, panel, depth, tile + (p * size + row) * kTileWords,
+            multiply_rows<kTileRows, typename Step<T>::Sum>(tile_rows, block + part * size + row * depth, panel, depth, tile + (p * size + row) * kTileWords,
                 part > 0, panels.ahead(next_panel, next_part, t, tiles));
           }
         }

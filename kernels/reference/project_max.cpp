@@ -6,7 +6,8 @@
 namespace lexvla::reference {
 namespace {
 
-constexpr int32_t kLayout = 1;  // the codebook as it is
+constexpr int32_t kLayout = 1;        // the codebook as it is
+constexpr int32_t kScreenLayout = 2;  // nothing
 
 int64_t codebook_bytes(int32_t type, int64_t width, int64_t words) { return width * words * (type == LEXVLA_FLOAT32 ? 4 : 2); }
 
@@ -50,6 +51,22 @@ void project_max_forward_packed(const lexvla_exec *exec, int32_t type, const voi
     int64_t, int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners) {
   project_max_forward(exec, type, tokens, mask, packed::data(packed, kLayout, codebook_bytes(type, width, words)), images, count, width,
       words, scores, winners);
+}
+
+void screen_codebook_bytes(const lexvla_exec *, int32_t, int64_t, int64_t, int64_t *bytes) { *bytes = packed::total_bytes(0); }
+
+void screen_codebook(const lexvla_exec *, int32_t type, const void *, int64_t width, int64_t words, int64_t capacity, void *screen) {
+  packed::begin(screen, capacity, kScreenLayout, type, width, words, 0);
+}
+
+void project_max_forward_screened(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask, const void *codebook,
+    const void *screen, int64_t, int64_t images, int64_t count, int64_t width, int64_t words, float, float, float *scores,
+    int32_t *winners, int64_t *recomputed) {
+  packed::data(screen, kScreenLayout, 0);
+  project_max_forward(exec, type, tokens, mask, codebook, images, count, width, words, scores, winners);
+  if (recomputed == nullptr) return;
+  *recomputed = 0;
+  for (int64_t i = 0; i < images * count; ++i) *recomputed += mask == nullptr || mask[i] != 0 ? words : 0;
 }
 
 void project_max_backward(const lexvla_exec *, int32_t type, const float *grad_scores, const int32_t *winners, const void *tokens,

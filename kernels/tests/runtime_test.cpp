@@ -42,7 +42,7 @@ struct Problem {
 TEST_CASE("runtime: version, instruction set, CUDA") {
   CHECK(lexvla_version() >= 100);
   const std::string isa = lexvla_active_isa();
-  CHECK((isa == "portable" || isa == "avx2" || isa == "avx512" || isa == "avx512bf16"));
+  CHECK((isa == "portable" || isa == "avx2" || isa == "avx512" || isa == "avx512vnni" || isa == "avx512bf16"));
   const char *most = std::getenv("LEXVLA_MAX_ISA");
   if (most != nullptr && std::string(most) == "portable") CHECK(isa == "portable");
   CHECK((lexvla_has_cuda() == 0 || lexvla_has_cuda() == 1));
@@ -54,11 +54,11 @@ TEST_CASE("runtime: a cap that names no instruction set is refused") {
   const std::string cap = most != nullptr ? most : "";
   const lexvla_exec exec = cpu(1);
   const int32_t status = lexvla_activate_normalize_forward(&exec, nullptr, 0, 0, nullptr, nullptr);
-  if (cap.empty() || cap == "portable" || cap == "avx2" || cap == "avx512" || cap == "avx512bf16") {
+  if (cap.empty() || cap == "portable" || cap == "avx2" || cap == "avx512" || cap == "avx512vnni" || cap == "avx512bf16") {
     CHECK(status == LEXVLA_OK);
   } else {
     CHECK(status == LEXVLA_INVALID_ARGUMENT);
-    CHECK(last_error().find("LEXVLA_MAX_ISA is '" + cap + "': portable, avx2, avx512 or avx512bf16") != std::string::npos);
+    CHECK(last_error().find("LEXVLA_MAX_ISA is '" + cap + "': portable, avx2, avx512, avx512vnni or avx512bf16") != std::string::npos);
   }
 }
 

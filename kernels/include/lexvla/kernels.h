@@ -131,7 +131,7 @@ LEXVLA_API int32_t lexvla_version(void);
 LEXVLA_API const char *lexvla_last_error(void);
 
 /**
- * The instruction set the CPU kernels run with: "portable", "avx2", "avx512" or "avx512bf16". The fastest that the
+ * The instruction set the CPU kernels run with: "portable", "avx2", "avx512", "avx512vnni" or "avx512bf16". The fastest that the
  * machine has, or the one that the environment variable LEXVLA_MAX_ISA names if it has that, or else the best below it
  * (read once, at the first call of any function). Any other value is refused by every operation on the CPU, with
  * LEXVLA_INVALID_ARGUMENT. "avx512bf16" is taken unasked only where its dot product is faster than widening: on AMD.
@@ -195,6 +195,50 @@ LEXVLA_API int32_t lexvla_pack_codebook(const lexvla_exec *exec, int32_t type, c
 LEXVLA_API int32_t lexvla_project_max_forward_packed(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask,
     const void *packed, int64_t packed_bytes, int64_t images, int64_t count, int64_t width, int64_t words, float *scores,
     int32_t *winners);
+
+/**
+ * Bytes that the screen of a codebook takes: a quarter of the float32 codebook where the machine has VNNI, else as many.
+ *
+ * @param bytes out, [1]
+ */
+LEXVLA_API int32_t lexvla_screen_codebook_bytes(const lexvla_exec *exec, int32_t type, int64_t width, int64_t words, int64_t *bytes);
+
+/**
+ * Writes the screen of a codebook: its words in 8 bits, and how far each is from them. As lexvla_pack_codebook in all else.
+ *
+ * @param width at most 65536, so that scores of 8 bits add up in 32
+ */
+LEXVLA_API int32_t lexvla_screen_codebook(const lexvla_exec *exec, int32_t type, const void *codebook, int64_t width, int64_t words,
+    int64_t capacity, void *screen);
+
+/**
+ * project_max_forward for inference, by screening: every score is first computed from 8 bits, together with a margin within
+ * which the true score lies; the tokens that may have the best score, and that may reach the floor with it, are then
+ * scored again from tokens and codebook themselves.
+ *
+ *     margin[p, v] = min(error(X[p]),  deviations * step(X[p]) / sqrt(12)) * |Z[v]|
+ *                  + min(error(Z[v]),  deviations * step(Z[v]) / sqrt(12)) * |X[p]|          (and a little for rounding)
+ *
+ * error is the l2-distance of a vector to its 8 bits, step the unit of these (largest magnitude / 127).
+ *
+ * With deviations = INFINITY the margin is a proof (Cauchy-Schwarz): scores at or above the floor, and their winners, are
+ * those of project_max_forward but for the order of summation; and what is below the floor, truly is. The proof is wide: it
+ * lets many tokens through. With less, rounding errors are taken as independent, uniform in +-step / 2: the true score is
+ * further off than the margin where that many of their standard deviations are exceeded (6: about once in 10^9). Then a
+ * winner may be missed, by a token whose true score is not better by more than the excess. 0 takes the best of the screen.
+ *
+ * Scores below the floor may be those of the screen, off by up to two margins. Ties, masks, images without tokens, threads,
+ * as in project_max_forward. Where a number of a token or word is not finite or beyond 1e15, all scores with it are exact.
+ *
+ * @param codebook   [words, width], as it was given to lexvla_screen_codebook
+ * @param screen     as lexvla_screen_codebook wrote it, for the same type, width and words
+ * @param floor      scores below it need not be exact; -inf: all are. Not NaN
+ * @param deviations 0 or more, or INFINITY; not NaN
+ * @param recomputed out, [1]: how many scores were computed twice; or NULL
+ */
+LEXVLA_API int32_t lexvla_project_max_forward_screened(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask,
+    const void *codebook, const void *screen, int64_t screen_bytes, int64_t images, int64_t count, int64_t width, int64_t words,
+    float floor, float deviations, float *scores, int32_t *winners, int64_t *recomputed);
 
 /**
  * Gradients of project_max_forward. Only the winning token of each (image, word) has a gradient:

@@ -29,6 +29,18 @@ LEXVLA_API int32_t lexvla_reference_project_max_forward_packed(const lexvla_exec
     const void *packed, int64_t packed_bytes, int64_t images, int64_t count, int64_t width, int64_t words, float *scores,
     int32_t *winners);
 
+/** Bytes of the reference's screen: a head only. */
+LEXVLA_API int32_t lexvla_reference_screen_codebook_bytes(const lexvla_exec *exec, int32_t type, int64_t width, int64_t words, int64_t *bytes);
+
+/** Writes the head. */
+LEXVLA_API int32_t lexvla_reference_screen_codebook(const lexvla_exec *exec, int32_t type, const void *codebook, int64_t width, int64_t words,
+    int64_t capacity, void *screen);
+
+/** lexvla_reference_project_max_forward: every score, whatever the floor, is exact. recomputed counts all unmasked tokens. */
+LEXVLA_API int32_t lexvla_reference_project_max_forward_screened(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask,
+    const void *codebook, const void *screen, int64_t screen_bytes, int64_t images, int64_t count, int64_t width, int64_t words,
+    float floor, float deviations, float *scores, int32_t *winners, int64_t *recomputed);
+
 /** lexvla_project_max_backward in double, rounded once. */
 LEXVLA_API int32_t lexvla_reference_project_max_backward(const lexvla_exec *exec, int32_t type, const float *grad_scores,
     const int32_t *winners, const void *tokens, const void *codebook, int64_t images, int64_t count, int64_t width, int64_t words,

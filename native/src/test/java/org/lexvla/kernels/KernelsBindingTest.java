@@ -24,7 +24,7 @@ class KernelsBindingTest {
         assertThat(LEXVLA_BFLOAT16).isEqualTo(1);
         assertThat(LEXVLA_NORM_EPS).isEqualTo(1e-12f);
         assertThat(lexvla_version()).isGreaterThanOrEqualTo(100);
-        assertThat(lexvla_active_isa().getString()).isIn("portable", "avx2", "avx512", "avx512bf16");
+        assertThat(lexvla_active_isa().getString()).isIn("portable", "avx2", "avx512", "avx512vnni", "avx512bf16");
     }
 
     @Test

@@ -258,7 +258,8 @@ public final class Kernels {
         call.run(exec -> kernels.lexvla_token_activations(exec, type, t, c, count, width, words, a, n));
     }
 
-    /** The instruction set of the CPU kernels: {@code portable}, {@code avx2}, {@code avx512} or {@code avx512bf16}. */
+    /** The instruction set of the CPU kernels: {@code portable}, {@code avx2}, {@code avx512}, {@code avx512vnni} or {@code
+     * avx512bf16}. */
     public static String activeIsa() {
         return kernels.lexvla_active_isa().getString();
     }

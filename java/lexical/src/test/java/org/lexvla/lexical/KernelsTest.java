@@ -331,7 +331,7 @@ class KernelsTest extends ArrowTest {
 
     @Test
     void saysWhatThisBuildHas() {
-        assertThat(Kernels.activeIsa()).isIn("portable", "avx2", "avx512", "avx512bf16");
+        assertThat(Kernels.activeIsa()).isIn("portable", "avx2", "avx512", "avx512vnni", "avx512bf16");
         assertThat(Kernels.version()).isPositive();
         if (!Kernels.hasCuda()) {
             DenseView tokens = DenseView.of(64, ElementType.FLOAT32, Device.cuda(0), 0, 3, 4);

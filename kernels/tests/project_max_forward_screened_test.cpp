@@ -202,7 +202,7 @@ TEST_CASE("project_max_forward_screened: equal tokens tie, and the first wins") 
 TEST_CASE("project_max_forward_screened: NaN, infinities, huge, tiny and 0 as in project_max_forward") {
   Random random("screened special");
   for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
-    for (const float deviations : {0.0f, 6.0f, kInf}) {
+    for (const float deviations : {6.0f, kInf}) {
       const Shape s{1, 20, 40, 36};
       std::vector<float> tokens = random.normals(s.count * s.width), codebook = random.normals(s.words * s.width);
       const auto scale = [&](std::vector<float> &all, int64_t row, float by) {
@@ -231,7 +231,11 @@ TEST_CASE("project_max_forward_screened: NaN, infinities, huge, tiny and 0 as in
             s.width, s.words, scores.data(), winners.data()));
         for (int64_t v = 0; v < s.words; ++v) {
           CAPTURE(v);
-          CHECK(within(result.scores[v], scores[v], 1e-5 * std::fabs(scores[v])));
+          double magnitude = 0;  // of the sum that won
+          for (int64_t k = 0; k < s.width; ++k) {
+            magnitude += std::fabs(problem.tokens[winners[v] * s.width + k] * problem.codebook[v * s.width + k]);
+          }
+          CHECK(within(result.scores[v], scores[v], 2 * sum_error(s.width, magnitude)));
           CHECK(result.winners[v] == winners[v]);
         }
       }

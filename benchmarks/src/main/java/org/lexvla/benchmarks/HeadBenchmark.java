@@ -1,5 +1,6 @@
 package org.lexvla.benchmarks;
 
+import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
@@ -9,6 +10,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.lexvla.model.LexicalHead;
+import org.lexvla.model.PackedCodebook;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -69,6 +71,8 @@ public class HeadBenchmark implements Accounted {
     private Tensor x;
     private Tensor z;
     private Tensor gradient;
+    private PackedCodebook packed;
+    private PackedCodebook screened;
     private String proof;
 
     /** Draws the inputs and proves the fused head on them. */
@@ -84,13 +88,17 @@ public class HeadBenchmark implements Accounted {
             z = torch.randn(vocabulary, width).mul(scale).to(where, type).retainReference();
             gradient =
                     torch.randn(batch, vocabulary).to(where, ScalarType.Float).retainReference();
-            proof = HeadProof.of(x, z, gradient);
+            packed = PackedCodebook.of(z);
+            screened = PackedCodebook.screened(z, 6, Double.NEGATIVE_INFINITY);
+            proof = HeadProof.of(x, z, gradient) + "; " + changedByScreening();
         }
     }
 
     /** Frees the inputs. */
     @TearDown
     public void tearDown() {
+        packed.close();
+        screened.close();
         x.close();
         z.close();
         gradient.close();
@@ -130,6 +138,44 @@ public class HeadBenchmark implements Accounted {
         try (PointerScope scope = new PointerScope();
                 LexicalHead.Forward forward = LexicalHead.forward(x, z, null)) {
             return first(forward.activations());
+        }
+    }
+
+    /** Ours, forward, with a codebook packed before: inference, and the frozen codebook of training. */
+    @Benchmark
+    @Against({"forwardLibTorch", "matmulLibTorch", "forwardLibTorchPoolFirst"})
+    public float forwardPacked() {
+        try (PointerScope scope = new PointerScope();
+                LexicalHead.Forward forward = LexicalHead.forward(x, packed, null)) {
+            return first(forward.activations());
+        }
+    }
+
+    /** Ours, forward, by a screen of 8 bits whose best within 6 deviations are computed again. */
+    @Benchmark
+    @Against({"forwardLibTorch", "matmulLibTorch", "forwardLibTorchPoolFirst"})
+    public float forwardScreened() {
+        try (PointerScope scope = new PointerScope();
+                LexicalHead.Forward forward = LexicalHead.forward(x, screened, null)) {
+            return first(forward.activations());
+        }
+    }
+
+    /** What the screen changes: must be next to nothing. */
+    private String changedByScreening() {
+        try (LexicalHead.Forward plain = LexicalHead.forward(x, z, null);
+                LexicalHead.Forward head = LexicalHead.forward(x, screened, null)) {
+            double changed = head.winners()
+                    .ne(plain.winners())
+                    .to(ScalarType.Double)
+                    .mean()
+                    .item_double();
+            double off = head.scores().sub(plain.scores()).abs().max().item_double();
+            if (!(off <= 1e-4)) {
+                throw new IllegalStateException("the screened head is off by " + off);
+            }
+            return String.format(
+                    Locale.ROOT, "screened: %.1e of the winners differ, scores by at most %.1e", changed, off);
         }
     }
 

@@ -5,6 +5,7 @@ import java.util.stream.Collectors;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.lexvla.kernels.global.kernels;
 import org.lexvla.lexical.NativeCall.Address;
@@ -137,6 +138,107 @@ public final class Kernels {
         IntPointer w = Address.ints(winners);
         call.run(exec -> kernels.lexvla_project_max_forward_packed(
                 exec, type, t, m, p, packed.bytes(), images, count, width, words, s, w));
+    }
+
+    /**
+     * Bytes that {@link #screenCodebook} needs for a codebook.
+     *
+     * @param type  of the codebook, float32 or bfloat16
+     * @param words V
+     * @param width d, at most 65536
+     */
+    public static long screenCodebookBytes(ElementType type, long words, long width) {
+        int kernelType = kernelType("screenCodebookBytes: type is " + type, type);
+        long[] bytes = new long[1];
+        NativeCall.run(
+                "screenCodebookBytes",
+                Device.cpu(),
+                threads,
+                exec -> kernels.lexvla_screen_codebook_bytes(exec, kernelType, width, words, bytes));
+        return bytes[0];
+    }
+
+    /**
+     * Writes a codebook in 8 bits for {@link #projectMaxForwardScreened}. As {@link #packCodebook} in all else.
+     *
+     * @param codebook [V, d] float32 or bfloat16
+     * @param screen   out, uint8, at least {@link #screenCodebookBytes} long
+     */
+    public static void screenCodebook(DenseView codebook, DenseView screen) {
+        Call call = new Call("screenCodebook", "codebook", codebook, 2);
+        int type = call.kernelType();
+        call.requireBytes("screen", screen);
+        call.disjoint("screen", screen, codebook);
+        long words = codebook.size(0);
+        long width = codebook.size(1);
+        Pointer c = Address.of(codebook);
+        Pointer p = Address.of(screen);
+        call.run(exec -> kernels.lexvla_screen_codebook(exec, type, c, width, words, screen.bytes(), p));
+    }
+
+    /**
+     * {@link #projectMaxForward} for inference: all scores from 8 bits first, then those that may be the best and reach the
+     * floor from tokens and codebook themselves.
+     *
+     * @param tokens     [B, P, d] float32 or bfloat16
+     * @param mask       [B, P] uint8, 0 = token takes no part; or null: all do
+     * @param codebook   [V, d], of the type of the tokens
+     * @param screen     uint8, what {@link #screenCodebook} wrote of this codebook in this process
+     * @param floor      scores below it need not be exact; −∞: all are
+     * @param deviations width of the margin in standard deviations of the rounding to 8 bits, 0 or more; +∞: a proof, which
+     *                   is wide
+     * @param scores     out, [B, V] float32
+     * @param winners    out, [B, V] int32; or null: not wanted
+     * @return how many scores were computed twice
+     */
+    public static long projectMaxForwardScreened(
+            DenseView tokens,
+            DenseView mask,
+            DenseView codebook,
+            DenseView screen,
+            float floor,
+            float deviations,
+            DenseView scores,
+            DenseView winners) {
+        Call call = new Call("projectMaxForwardScreened", "tokens", tokens, 3);
+        long images = tokens.size(0);
+        long count = tokens.size(1);
+        long width = tokens.size(2);
+        int type = call.kernelType();
+        long words = call.words("codebook", codebook, width);
+        call.requireBytes("screen", screen);
+        call.optional("mask", mask, ElementType.UINT8, images, count);
+        call.require("scores", scores, ElementType.FLOAT32, images, words);
+        call.optional("winners", winners, ElementType.INT32, images, words);
+        call.disjoint("scores", scores, tokens, mask, codebook, screen, winners);
+        call.disjoint("winners", winners, tokens, mask, codebook, screen);
+
+        Pointer t = Address.of(tokens);
+        BytePointer m = Address.bytes(mask);
+        Pointer c = Address.of(codebook);
+        Pointer p = Address.of(screen);
+        FloatPointer s = Address.floats(scores);
+        IntPointer w = Address.ints(winners);
+        try (LongPointer recomputed = new LongPointer(1)) {
+            call.run(exec -> kernels.lexvla_project_max_forward_screened(
+                    exec,
+                    type,
+                    t,
+                    m,
+                    c,
+                    p,
+                    screen.bytes(),
+                    images,
+                    count,
+                    width,
+                    words,
+                    floor,
+                    deviations,
+                    s,
+                    w,
+                    recomputed));
+            return recomputed.get();
+        }
     }
 
     /**

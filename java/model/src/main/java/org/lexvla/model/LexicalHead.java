@@ -49,12 +49,13 @@ public final class LexicalHead {
     }
 
     /**
-     * As {@link #forward(Tensor, Tensor, Tensor)}, bitwise, with a codebook that is kept packed for use again and again.
+     * As {@link #forward(Tensor, Tensor, Tensor)} with a codebook that is kept packed for use again and again.
      *
      * @throws IllegalStateException if the packed codebook is closed
      */
     public static Forward forward(Tensor tokens, PackedCodebook codebook, Tensor mask) {
-        return forward(tokens, plain("codebook", codebook.codebook()), mask, codebook::project);
+        Tensor z = plain("codebook", codebook.codebook());
+        return forward(tokens, z, mask, (x, m, scores, winners) -> codebook.project(x, m, z, scores, winners));
     }
 
     /** What writes scores and winners. */

@@ -9,11 +9,13 @@ import org.lexvla.lexical.ElementType;
 import org.lexvla.lexical.Kernels;
 
 /**
- * A codebook that the head uses again and again, kept in the order in which the CPU kernel reads it, so that it is not put
- * in order anew in every call. Results are bitwise those of the codebook itself. On CUDA there is nothing to pack, and this
- * is the codebook alone.
+ * A codebook that the head uses again and again, kept in the form in which the CPU kernel reads it, so that it is not
+ * brought into it anew in every call. On CUDA there is nothing to pack, and this is the codebook alone.
  *
- * <p>It takes as much memory as the codebook once more, from the first use on. When the codebook has changed since, by an
+ * <p>{@link #of} keeps all of it: results are bitwise those of the codebook itself, for as much memory once more. {@link
+ * #screened} keeps it in 8 bits, for inference: faster, and exact where it matters.
+ *
+ * <p>The memory is taken at the first use. When the codebook has changed since, by an
  * in-place operation of LibTorch (an optimizer's step, {@code copy_}, …), which its version counter tells, the next use
  * packs it again; a codebook that changes with every use is better given to the head as it is. What is written straight to
  * the tensor's memory, or by {@code set_data}, is not noticed.
@@ -23,12 +25,15 @@ import org.lexvla.lexical.Kernels;
 public final class PackedCodebook implements AutoCloseable {
     private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
     private final Tensor codebook;
+    private final Form form;
     private Tensor packed; // uint8; null until first used
     private long version = -1; // of the codebook when it was packed; -1 for none
     private volatile boolean closed;
 
-    private PackedCodebook(Tensor codebook) {
-        this.codebook = codebook;
+    private PackedCodebook(Tensor codebook, Form form) {
+        LexicalHead.requireCodebook(codebook);
+        this.codebook = LibTorch.keep(codebook.detach());
+        this.form = form;
     }
 
     /**
@@ -39,8 +44,87 @@ public final class PackedCodebook implements AutoCloseable {
      * @throws IllegalStateException    for a tensor that has been closed
      */
     public static PackedCodebook of(Tensor codebook) {
-        LexicalHead.requireCodebook(codebook);
-        return new PackedCodebook(LibTorch.keep(codebook.detach()));
+        return new PackedCodebook(codebook, new Whole());
+    }
+
+    /**
+     * A codebook for inference: each score is first computed from 8 bits, with a margin within which the true one lies, and
+     * those that may be the best of a picture are computed again from the codebook itself.
+     *
+     * @param codebook   [V, d] float32 or bfloat16, d at most 65536
+     * @param deviations width of the margin in standard deviations of the rounding, 0 or more. 6 is safe where the roundings
+     *                   of the elements are independent; +∞ is proven, but makes many scores be computed again
+     * @param floor      raw scores below it may be left as the 8 bits give them; −∞: none
+     * @throws IllegalArgumentException for another type or shape, or deviations or a floor that are no numbers
+     * @throws IllegalStateException    for a tensor that has been closed
+     */
+    public static PackedCodebook screened(Tensor codebook, double deviations, double floor) {
+        if (!(deviations >= 0) || Double.isNaN(floor)) {
+            throw new IllegalArgumentException("deviations is " + deviations + " and floor " + floor
+                    + ": deviations must be at least 0 (6 is usual), the floor a number (−∞ for none)");
+        }
+        return new PackedCodebook(codebook, new Screen((float) deviations, (float) floor));
+    }
+
+    /** How a codebook is kept. */
+    private interface Form {
+        long bytes(DenseView codebook);
+
+        void pack(DenseView codebook, DenseView packed);
+
+        void project(
+                DenseView tokens,
+                DenseView mask,
+                DenseView codebook,
+                DenseView packed,
+                DenseView scores,
+                DenseView winners);
+    }
+
+    private record Whole() implements Form {
+        @Override
+        public long bytes(DenseView codebook) {
+            return Kernels.packedCodebookBytes(codebook.type(), codebook.size(0), codebook.size(1));
+        }
+
+        @Override
+        public void pack(DenseView codebook, DenseView packed) {
+            Kernels.packCodebook(codebook, packed);
+        }
+
+        @Override
+        public void project(
+                DenseView tokens,
+                DenseView mask,
+                DenseView codebook,
+                DenseView packed,
+                DenseView scores,
+                DenseView winners) {
+            Kernels.projectMaxForwardPacked(tokens, mask, packed, scores, winners);
+        }
+    }
+
+    private record Screen(float deviations, float floor) implements Form {
+        @Override
+        public long bytes(DenseView codebook) {
+            return Kernels.screenCodebookBytes(codebook.type(), codebook.size(0), codebook.size(1));
+        }
+
+        @Override
+        public void pack(DenseView codebook, DenseView packed) {
+            Kernels.screenCodebook(codebook, packed);
+        }
+
+        @Override
+        public void project(
+                DenseView tokens,
+                DenseView mask,
+                DenseView codebook,
+                DenseView packed,
+                DenseView scores,
+                DenseView winners) {
+            Kernels.projectMaxForwardScreened(tokens, mask, codebook, packed, floor, deviations, scores, winners);
+        }
     }
 
     /** The codebook itself: [V, d], outside of any graph; lives until this is closed. */
@@ -51,10 +135,14 @@ public final class PackedCodebook implements AutoCloseable {
         return codebook;
     }
 
-    /** Scores and winners of tokens, as {@link Kernels#projectMaxForward} gives them; arguments have been checked. */
-    void project(DenseView tokens, DenseView mask, DenseView scores, DenseView winners) {
+    /**
+     * Scores and winners of tokens, as {@link Kernels#projectMaxForward} gives them; arguments have been checked.
+     *
+     * @param plain the codebook, contiguous
+     */
+    void project(DenseView tokens, DenseView mask, Tensor plain, DenseView scores, DenseView winners) {
         if (!codebook().is_cpu()) {
-            Kernels.projectMaxForward(tokens, mask, LexicalHead.view(codebook), scores, winners);
+            Kernels.projectMaxForward(tokens, mask, LexicalHead.view(plain), scores, winners);
             return;
         }
         lock.readLock().lock();
@@ -62,12 +150,12 @@ public final class PackedCodebook implements AutoCloseable {
             while (isStale()) {
                 lock.readLock().unlock();
                 try {
-                    pack();
+                    pack(LexicalHead.view(plain));
                 } finally {
                     lock.readLock().lock();
                 }
             }
-            Kernels.projectMaxForwardPacked(tokens, mask, bytes(packed), scores, winners);
+            form.project(tokens, mask, LexicalHead.view(plain), bytes(packed), scores, winners);
         } finally {
             lock.readLock().unlock();
         }
@@ -77,22 +165,18 @@ public final class PackedCodebook implements AutoCloseable {
         return codebook()._version() != version;
     }
 
-    private void pack() {
+    private void pack(DenseView plain) {
         lock.writeLock().lock();
         try {
             if (!isStale()) {
                 return; // another thread has
             }
             long now = codebook._version();
-            Tensor plain = codebook.contiguous();
-            DenseView view = LexicalHead.view(plain);
             if (packed == null) {
-                long size = Kernels.packedCodebookBytes(view.type(), view.size(0), view.size(1));
-                packed = LibTorch.keep(LibTorch.empty(ScalarType.Byte, Device.cpu(), size));
+                packed = LibTorch.keep(LibTorch.empty(ScalarType.Byte, Device.cpu(), form.bytes(plain)));
             }
             version = -1;
-            Kernels.packCodebook(view, bytes(packed));
-            plain.close();
+            form.pack(plain, bytes(packed));
             version = now;
         } finally {
             lock.writeLock().unlock();

@@ -86,6 +86,43 @@ class PackedCodebookTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource(names = {"Float", "BFloat16"})
+    void aScreenedCodebookFindsTheSameWinners(ScalarType type, RandomSource random) {
+        Tensor tokens = gaussians(random, 2, 40, 300).to(type);
+        Tensor codebook = gaussians(random, 130, 300).to(type);
+        Tensor mask = gaussians(random, 2, 40).gt(new Scalar(0));
+        for (double deviations : new double[] {6, Double.POSITIVE_INFINITY}) {
+            try (PackedCodebook screened = PackedCodebook.screened(codebook, deviations, Double.NEGATIVE_INFINITY);
+                    LexicalHead.Forward plain = LexicalHead.forward(tokens, codebook, mask);
+                    LexicalHead.Forward head = LexicalHead.forward(tokens, screened, mask)) {
+                assertThat(head.winners().equal(plain.winners())).isTrue();
+                // 300 products of order 1, summed in another order.
+                assertThat(head.scores().sub(plain.scores()).abs().max().item_float())
+                        .isLessThan(1e-4f);
+            }
+        }
+    }
+
+    @Test
+    void belowTheFloorAScreenedScoreMayBeOff(RandomSource random) {
+        Tensor tokens = gaussians(random, 1, 10, 256);
+        Tensor codebook = gaussians(random, 90, 256);
+        try (PackedCodebook screened = PackedCodebook.screened(codebook, 6, Double.POSITIVE_INFINITY);
+                LexicalHead.Forward plain = LexicalHead.forward(tokens, codebook, null);
+                LexicalHead.Forward head = LexicalHead.forward(tokens, screened, null)) {
+            float worst = head.scores().sub(plain.scores()).abs().max().item_float();
+            // Two vectors of 256, each number rounded to a step of about 3 / 127.
+            assertThat(worst).isPositive().isLessThan(3);
+        }
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> PackedCodebook.screened(codebook, Double.NaN, 0))
+                .withMessageContaining("deviations is NaN");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> PackedCodebook.screened(codebook, -1, 0))
+                .withMessageContaining("deviations is -1");
+    }
+
     @Test
     void aStridedCodebookIsCopiedFirst(RandomSource random) {
         Tensor tokens = gaussians(random, 1, 4, 9);

@@ -205,12 +205,11 @@ public class EncodeBenchmark implements Accounted {
     }
 
     private long fused(Tensor tokens, Tensor codebook) {
-        try (LexicalHead.Forward forward = LexicalHead.forward(tokens, codebook, null)) {
-            long address = forward.scores().data_ptr_float().address();
-            DenseView scores = DenseView.of(address, ElementType.FLOAT32, Device.cpu(), batch, vocabulary);
-            try (LexicalBatch sparse = LexicalBatch.sparsifyScores(scores, how, words, allocator)) {
-                return sparse.active();
-            }
+        long address =
+                LexicalHead.scores(tokens, codebook, null).data_ptr_float().address();
+        DenseView scores = DenseView.of(address, ElementType.FLOAT32, Device.cpu(), batch, vocabulary);
+        try (LexicalBatch sparse = LexicalBatch.sparsifyScores(scores, how, words, allocator)) {
+            return sparse.active();
         }
     }
 

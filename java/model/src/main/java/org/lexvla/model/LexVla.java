@@ -146,9 +146,8 @@ public final class LexVla implements AutoCloseable {
             // Pictures are read batch by batch: decoded, they are much larger than their files.
             return encode(
                     files,
-                    some -> imageActivations(
-                            pixels(some.stream().map(LexVla::read).toList())),
-                    sparsification);
+                    some -> sparse(
+                            imageScores(pixels(some.stream().map(LexVla::read).toList())), sparsification));
         } catch (UncheckedIOException e) {
             throw e.getCause();
         }
@@ -169,7 +168,18 @@ public final class LexVla implements AutoCloseable {
 
     /** As {@link #encodePictures(List)} with another sparsification. */
     public LexicalBatch encodePictures(List<BufferedImage> pictures, Sparsification sparsification) {
-        return encode(pictures, some -> imageActivations(pixels(some)), sparsification);
+        return encode(pictures, some -> sparse(imageScores(pixels(some)), sparsification));
+    }
+
+    /**
+     * Encodes pictures that are already as {@link #pixels} or {@link #transform} make them: for who makes them ready elsewhere,
+     * while the model computes.
+     *
+     * @param pixels [B, 3, H, W]
+     */
+    public LexicalBatch encodePixels(Tensor pixels, Sparsification sparsification) {
+        requireOpen();
+        return lend(inference(() -> sparse(imageScores(pixels), sparsification)));
     }
 
     /**
@@ -184,7 +194,13 @@ public final class LexVla implements AutoCloseable {
 
     /** As {@link #encodeTexts(List)} with another sparsification. */
     public LexicalBatch encodeTexts(List<String> texts, Sparsification sparsification) {
-        return encode(texts, this::textActivations, sparsification);
+        return encode(texts, some -> {
+            if (parts.bag != null) {
+                return LexicalBatch.sparsify(
+                        LexicalHead.view(bagActivations(some).cpu()), sparsification, parts.vocabulary, allocator);
+            }
+            return sparse(textScores(some), sparsification);
+        });
     }
 
     /**
@@ -199,20 +215,16 @@ public final class LexVla implements AutoCloseable {
 
     /** As {@link #encodeWords(List)} with another sparsification. */
     public LexicalBatch encodeWords(List<String> words, Sparsification sparsification) {
-        return encode(words, this::wordActivations, sparsification);
+        return encode(words, some -> sparse(wordScores(some), sparsification));
     }
 
-    private <T> LexicalBatch encode(
-            List<T> items, Function<List<T>, Tensor> activations, Sparsification sparsification) {
+    private <T> LexicalBatch encode(List<T> items, Function<List<T>, LexicalBatch> encoder) {
         requireOpen();
         List<LexicalBatch> batches = new ArrayList<>();
         try {
             for (int from = 0; from < items.size(); from += BATCH) {
                 List<T> some = items.subList(from, Math.min(items.size(), from + BATCH));
-                batches.add(inference(() -> {
-                    Tensor dense = activations.apply(some).cpu().contiguous();
-                    return LexicalBatch.sparsify(LexicalHead.view(dense), sparsification, parts.vocabulary, allocator);
-                }));
+                batches.add(inference(() -> encoder.apply(some)));
             }
             if (batches.size() == 1) {
                 return lend(batches.remove(0));
@@ -224,6 +236,11 @@ public final class LexVla implements AutoCloseable {
         } finally {
             batches.forEach(LexicalBatch::close);
         }
+    }
+
+    /** Vectors of scores [B, V], without the activations in between. */
+    private LexicalBatch sparse(Tensor scores, Sparsification sparsification) {
+        return LexicalBatch.sparsifyScores(LexicalHead.view(scores.cpu()), sparsification, parts.vocabulary, allocator);
     }
 
     /** Remembers a batch in the model's own memory, to be closed with the model at the latest. */
@@ -309,6 +326,24 @@ public final class LexVla implements AutoCloseable {
         return TextBatch.last(hidden, mask);
     }
 
+    private Tensor imageScores(Tensor pixels) {
+        return LexicalHead.scores(imageTokens(pixels), parts.packedImageCodebook(), null);
+    }
+
+    private Tensor textScores(List<String> captions) {
+        return LexicalHead.scores(captionTokens(captions), parts.packedTextCodebook(), null);
+    }
+
+    private Tensor wordScores(List<String> words) {
+        Pieces pieces = pieces(words);
+        return LexicalHead.scores(pieces.tokens, parts.packedTextCodebook(), pieces.mask);
+    }
+
+    /** The last token of each prompt: [B, 1, d], no graph. */
+    private Tensor captionTokens(List<String> captions) {
+        return parts.prompts.lastHidden(promptIds(captions));
+    }
+
     /** Activations of pictures, not sparsified: [B, V] float32, no graph. */
     public Tensor imageActivations(Tensor pixels) {
         return activations(imageTokens(pixels), parts.packedImageCodebook(), null);
@@ -320,7 +355,7 @@ public final class LexVla implements AutoCloseable {
         if (parts.bag != null) {
             return bagActivations(captions);
         }
-        return activations(parts.prompts.lastHidden(promptIds(captions)), parts.packedTextCodebook(), null);
+        return activations(captionTokens(captions), parts.packedTextCodebook(), null);
     }
 
     private Tensor bagActivations(List<String> captions) {
@@ -355,6 +390,14 @@ public final class LexVla implements AutoCloseable {
     /** Activations of single words without the language model, not sparsified: [B, V] float32. */
     public Tensor wordActivations(List<String> words) {
         requireOpen();
+        Pieces pieces = pieces(words);
+        return activations(pieces.tokens, parts.packedTextCodebook(), pieces.mask);
+    }
+
+    /** The codes of the pieces that are shown as a word: [B, P, d], and which of the P each word has. */
+    private record Pieces(Tensor tokens, Tensor mask) {}
+
+    private Pieces pieces(List<String> words) {
         List<int[]> pieces = new ArrayList<>();
         for (String word : words) {
             int[] ids = parts.vocabulary.lexicalIds(word);
@@ -367,7 +410,7 @@ public final class LexVla implements AutoCloseable {
         TextBatch rows = TextBatch.of(pieces, parts.device);
         Tensor tokens = torch.index_select(textCodebook(), 0, rows.ids().view(-1))
                 .view(rows.ids().size(0), rows.ids().size(1), textCodebook().size(1));
-        return activations(tokens, parts.packedTextCodebook(), rows.mask());
+        return new Pieces(tokens, rows.mask());
     }
 
     private static Tensor activations(Tensor tokens, PackedCodebook codebook, Tensor mask) {

@@ -1,6 +1,7 @@
 package org.lexvla.model;
 
 import java.util.Arrays;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -44,8 +45,7 @@ public final class LexicalHead {
      */
     public static Forward forward(Tensor tokens, Tensor codebook, Tensor mask) {
         Tensor z = plain("codebook", codebook);
-        return forward(
-                tokens, z, mask, (x, m, scores, winners) -> Kernels.projectMaxForward(x, m, view(z), scores, winners));
+        return forward(tokens, z, mask, onto(z));
     }
 
     /**
@@ -55,16 +55,64 @@ public final class LexicalHead {
      */
     public static Forward forward(Tensor tokens, PackedCodebook codebook, Tensor mask) {
         Tensor z = plain("codebook", codebook.codebook());
-        return forward(tokens, z, mask, (x, m, scores, winners) -> codebook.project(x, m, z, scores, winners));
+        return forward(tokens, z, mask, onto(codebook, z));
     }
 
-    /** What writes scores and winners. */
+    /**
+     * The scores alone, for inference: what {@link Forward#scores} has, without winners and activations.
+     * {@link org.lexvla.lexical.LexicalBatch#sparsifyScores} makes sparse vectors of them.
+     *
+     * @param tokens   [B, P, d] float32 or bfloat16; no graph is recorded
+     * @param codebook [V, d], of the type and on the device of the tokens
+     * @param mask     [B, P] bool or uint8, 0 = the token takes no part; or null: all do
+     * @return [B, V] float32 on the device of the tokens, −∞ for a picture without tokens; the caller's
+     * @throws IllegalArgumentException for types, shapes or devices that do not fit together
+     * @throws IllegalStateException    for a tensor that has been closed
+     */
+    public static Tensor scores(Tensor tokens, Tensor codebook, Tensor mask) {
+        Tensor z = plain("codebook", codebook);
+        return project(tokens, z, mask, false, onto(z)).scores;
+    }
+
+    /**
+     * As {@link #scores(Tensor, Tensor, Tensor)} with a codebook that is kept packed for use again and again.
+     *
+     * @throws IllegalStateException if the packed codebook is closed
+     */
+    public static Tensor scores(Tensor tokens, PackedCodebook codebook, Tensor mask) {
+        Tensor z = plain("codebook", codebook.codebook());
+        return project(tokens, z, mask, false, onto(codebook, z)).scores;
+    }
+
+    /** What writes scores, and winners unless they are null. */
     @FunctionalInterface
     private interface Projection {
         void run(DenseView tokens, DenseView mask, DenseView scores, DenseView winners);
     }
 
+    private static Projection onto(Tensor z) {
+        return (tokens, mask, scores, winners) -> Kernels.projectMaxForward(tokens, mask, view(z), scores, winners);
+    }
+
+    private static Projection onto(PackedCodebook codebook, Tensor z) {
+        return (tokens, mask, scores, winners) -> codebook.project(tokens, mask, z, scores, winners);
+    }
+
     private static Forward forward(Tensor tokens, Tensor z, Tensor mask, Projection projection) {
+        Projected found = project(tokens, z, mask, true, projection);
+        Device device = deviceOf(found.scores);
+        Tensor activations = torch.empty_like(found.scores);
+        Tensor norms = torch.empty(new long[] {found.scores.size(0)}, LibTorch.options(ScalarType.Float, device), null);
+        LibTorch.onCurrentStream(
+                device, () -> Kernels.activateNormalizeForward(view(found.scores), view(activations), view(norms)));
+        return new Forward(found.tokens, z, found.scores, found.winners, activations, norms);
+    }
+
+    /** What a projection took, as the kernels take it, and what it gave; winners may be null. */
+    private record Projected(Tensor tokens, Tensor scores, Tensor winners) {}
+
+    /** Checks what is given, and projects. */
+    private static Projected project(Tensor tokens, Tensor z, Tensor mask, boolean wantWinners, Projection projection) {
         Tensor x = plain("tokens", tokens);
         Device device = deviceOf(x);
         requireRank("tokens", x, 3, "[pictures, tokens, width]");
@@ -81,23 +129,18 @@ public final class LexicalHead {
             requireOpen("mask", mask);
             requireSame(device, "tokens", mask, "mask");
             m = mask.to(ScalarType.Bool).contiguous();
-            maskView = DenseView.of(m.data_ptr().address(), ElementType.UINT8, device, LibTorch.shape(m));
+            maskView = view(m);
         }
-        long[] rows = {x.size(0)};
         long[] table = {x.size(0), z.size(0)};
         Tensor scores = torch.empty(table, LibTorch.options(ScalarType.Float, device), null);
-        Tensor winners = torch.empty(table, LibTorch.options(ScalarType.Int, device), null);
-        Tensor activations = torch.empty(table, LibTorch.options(ScalarType.Float, device), null);
-        Tensor norms = torch.empty(rows, LibTorch.options(ScalarType.Float, device), null);
+        Tensor winners = wantWinners ? torch.empty(table, LibTorch.options(ScalarType.Int, device), null) : null;
         DenseView maskTaken = maskView;
-        LibTorch.onCurrentStream(device, () -> {
-            projection.run(view(x), maskTaken, view(scores), view(winners));
-            Kernels.activateNormalizeForward(view(scores), view(activations), view(norms));
-        });
+        LibTorch.onCurrentStream(
+                device, () -> projection.run(view(x), maskTaken, view(scores), winners == null ? null : view(winners)));
         if (m != null) {
             m.close();
         }
-        return new Forward(x, z, scores, winners, activations, norms);
+        return new Projected(x, scores, winners);
     }
 
     /**
@@ -313,10 +356,13 @@ public final class LexicalHead {
             case Float -> ElementType.FLOAT32;
             case BFloat16 -> ElementType.BFLOAT16;
             case Int -> ElementType.INT32;
+            case Byte, Bool -> ElementType.UINT8;
             default ->
                 throw new IllegalArgumentException(
                         "no kernel takes " + tensor.scalar_type().intern());
         };
-        return DenseView.of(tensor.data_ptr().address(), type, deviceOf(tensor), LibTorch.shape(tensor));
+        // The address of an empty tensor is null.
+        Pointer data = tensor.data_ptr();
+        return DenseView.of(data == null ? 0 : data.address(), type, deviceOf(tensor), LibTorch.shape(tensor));
     }
 }

@@ -5,7 +5,6 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.lexvla.lexical.DenseView;
 import org.lexvla.lexical.Device;
-import org.lexvla.lexical.ElementType;
 import org.lexvla.lexical.Kernels;
 
 /**
@@ -155,7 +154,7 @@ public final class PackedCodebook implements AutoCloseable {
                     lock.readLock().lock();
                 }
             }
-            form.project(tokens, mask, LexicalHead.view(plain), bytes(packed), scores, winners);
+            form.project(tokens, mask, LexicalHead.view(plain), LexicalHead.view(packed), scores, winners);
         } finally {
             lock.readLock().unlock();
         }
@@ -176,15 +175,11 @@ public final class PackedCodebook implements AutoCloseable {
                 packed = LibTorch.keep(LibTorch.empty(ScalarType.Byte, Device.cpu(), form.bytes(plain)));
             }
             version = -1;
-            form.pack(plain, bytes(packed));
+            form.pack(plain, LexicalHead.view(packed));
             version = now;
         } finally {
             lock.writeLock().unlock();
         }
-    }
-
-    private static DenseView bytes(Tensor tensor) {
-        return DenseView.of(tensor.data_ptr().address(), ElementType.UINT8, Device.cpu(), tensor.numel());
     }
 
     /** Frees the packed form and the handle on the codebook; waits for a use that is under way. */

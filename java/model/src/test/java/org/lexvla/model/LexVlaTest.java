@@ -157,6 +157,43 @@ class LexVlaTest {
         }
     }
 
+    /** Encoding goes from scores to sparse vectors at once; entries and bits are those of the dense activations. */
+    @Test
+    void vectorsAreThoseOfTheDenseActivations() throws IOException {
+        List<String> names = List.of("horse", "red");
+        try (LexVla model = init();
+                BufferAllocator allocator = new RootAllocator()) {
+            Vocabulary vocabulary = model.vocabulary();
+            Tensor pixels = model.pixels(pictures(3));
+            for (Sparsification how : List.of(
+                    Sparsification.standard(vocabulary.size()),
+                    Sparsification.topK(7).withRenormalize(true),
+                    Sparsification.dense())) {
+                List<LexicalBatch> encoded = List.of(
+                        model.encodePictures(pictures(3), how),
+                        model.encodePixels(pixels, how),
+                        model.encodeTexts(CAPTIONS, how),
+                        model.encodeWords(names, how));
+                List<Tensor> activations = List.of(
+                        model.imageActivations(pixels),
+                        model.imageActivations(pixels),
+                        model.textActivations(CAPTIONS),
+                        model.wordActivations(names));
+                for (int i = 0; i < encoded.size(); i++) {
+                    try (LexicalBatch expected =
+                            LexicalBatch.sparsify(LexicalHead.view(activations.get(i)), how, vocabulary, allocator)) {
+                        assertThat(dense(encoded.get(i)))
+                                .usingRecursiveComparison()
+                                .isEqualTo(dense(expected));
+                        assertThat(encoded.get(i).active())
+                                .isEqualTo(expected.active())
+                                .isPositive();
+                    }
+                }
+            }
+        }
+    }
+
     @Test
     void aReloadedModelEncodesTheSame() throws IOException {
         List<float[]> images;
@@ -419,6 +456,7 @@ class LexVlaTest {
         for (ThrowingCallable use : List.<ThrowingCallable>of(
                 () -> model.encodeTexts(CAPTIONS),
                 () -> model.encodePictures(pictures(1)),
+                () -> model.encodePixels(torch.ones(1, 3, 56, 56), Sparsification.dense()),
                 () -> model.encodeImages(List.of()),
                 () -> model.encodeWords(List.of("horse")),
                 () -> model.pixels(pictures(1)),

@@ -16,6 +16,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.lexvla.testing.RandomSource;
 import org.lexvla.testing.Seeded;
 
@@ -174,6 +176,51 @@ class LexicalHeadTest {
         }
     }
 
+    /** Inference takes the scores alone, from whatever form of the codebook; no picture and no token are cases like others. */
+    @ParameterizedTest
+    @CsvSource({"Float, 3, 11", "BFloat16, 3, 11", "Float, 1, 1", "Float, 3, 0", "BFloat16, 0, 11"})
+    void scoresAloneAreThoseOfTheForward(ScalarType type, int pictures, int count, RandomSource random) {
+        Tensor tokens = gaussians(random, 0.5, pictures, count, 70).to(type);
+        Tensor codebook = gaussians(random, 0.5, 97, 70).to(type);
+        Tensor mask = gaussians(random, 1, pictures, count).gt(new Scalar(0));
+        try (PackedCodebook packed = PackedCodebook.of(codebook)) {
+            for (Tensor taken : new Tensor[] {null, mask}) {
+                try (LexicalHead.Forward forward = LexicalHead.forward(tokens, codebook, taken)) {
+                    assertThat(LexicalHead.scores(tokens, codebook, taken).equal(forward.scores()))
+                            .isTrue();
+                    assertThat(LexicalHead.scores(tokens, packed, taken).equal(forward.scores()))
+                            .isTrue();
+                    assertThat(LibTorch.shape(forward.scores())).containsExactly(pictures, 97);
+                    if (count == 0) {
+                        assertThat(doubles(forward.scores())).containsOnly(Double.NEGATIVE_INFINITY);
+                        assertThat(doubles(forward.activations())).containsOnly(0.0);
+                        assertThat(LibTorch.longs(forward.winners())).containsOnly(-1);
+                    }
+                }
+            }
+        }
+    }
+
+    /** NaN is seen, and only where it belongs (SPEC §9): at every word of its picture, from a codebook at its word. */
+    @Test
+    void nanPropagates(RandomSource random) {
+        Tensor tokens = gaussians(random, 0.5, 3, 4, 8);
+        Tensor codebook = gaussians(random, 0.5, 40, 8);
+        double[] plain = doubles(LexicalHead.scores(tokens, codebook, null));
+        Tensor broken = tokens.clone();
+        broken.narrow(0, 1, 1).narrow(1, 2, 1).narrow(2, 3, 1).fill_(new Scalar(Double.NaN));
+        double[] picture = plain.clone();
+        Arrays.fill(picture, 40, 80, Double.NaN);
+        assertThat(doubles(LexicalHead.scores(broken, codebook, null))).isEqualTo(picture);
+        Tensor word = codebook.clone();
+        word.narrow(0, 7, 1).narrow(1, 0, 1).fill_(new Scalar(Double.NaN));
+        double[] words = plain.clone();
+        for (int at = 7; at < words.length; at += 40) {
+            words[at] = Double.NaN;
+        }
+        assertThat(doubles(LexicalHead.scores(tokens, word, null))).isEqualTo(words);
+    }
+
     @Test
     void stridedTensorsAreCopied(RandomSource random) {
         Tensor tokens = gaussians(random, 0.5, 5, 3, 8).transpose(0, 1);
@@ -186,6 +233,9 @@ class LexicalHeadTest {
         assertThat(strided.activations).isEqualTo(plain.activations);
         assertThat(strided.gradTokens).isEqualTo(plain.gradTokens);
         assertThat(strided.gradCodebook).isEqualTo(plain.gradCodebook);
+        assertThat(LexicalHead.scores(tokens, codebook, null)
+                        .equal(LexicalHead.scores(tokens.contiguous(), codebook.contiguous(), null)))
+                .isTrue();
     }
 
     @Test

@@ -1,15 +1,17 @@
 package org.lexvla.cli;
 
-import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.FloatBuffer;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import org.apache.arrow.memory.BufferAllocator;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.Sparsification;
 import org.lexvla.model.LexVla;
+import org.lexvla.model.PictureLoader;
 
 /** Encodes what {@code --data} names, a batch at a time, with progress. */
 final class Encoder {
@@ -83,24 +85,26 @@ final class Encoder {
      */
     Time pictures(List<Inputs.Picture> pictures, int from, Sink sink) throws IOException {
         long start = System.nanoTime();
+        Iterator<Inputs.Picture> rest = pictures.listIterator(from);
+        FloatBuffer pixels =
+                FloatBuffer.allocate(Math.multiplyExact(BATCH, model.transform().elements()));
         try (Progress progress = console.progress("encode", "pictures", pictures.size());
-                PictureLoader loader = new PictureLoader(pictures.subList(from, pictures.size()), 2 * BATCH)) {
+                PictureLoader<Inputs.Picture> loader =
+                        PictureLoader.ofFiles(rest, Inputs.Picture::file, model.transform())) {
             for (int done = from; loader.hasNext(); ) {
-                List<BufferedImage> images = new ArrayList<>();
                 List<String> ids = new ArrayList<>();
                 List<String> skipped = new ArrayList<>();
-                int inputs = 0;
-                for (; inputs < BATCH && loader.hasNext(); inputs++) {
-                    PictureLoader.Loaded loaded = loader.next();
-                    if (loaded.image() == null) {
-                        skipped.add(
-                                loaded.picture().id() + ": " + loaded.failure().getMessage());
+                pixels.clear();
+                while (pixels.hasRemaining() && loader.hasNext()) {
+                    PictureLoader.Loaded<Inputs.Picture> loaded = loader.next(pixels);
+                    if (loaded.failure() != null) {
+                        skipped.add(loaded.item().id() + ": " + loaded.failure().getMessage());
                     } else {
-                        images.add(loaded.image());
-                        ids.add(loaded.picture().id());
+                        ids.add(loaded.item().id());
                     }
                 }
-                try (LexicalBatch batch = model.encodePictures(images, sparsification)) {
+                int inputs = ids.size() + skipped.size();
+                try (LexicalBatch batch = model.encodePixels(pixels.flip(), sparsification)) {
                     sink.add(inputs, ids, batch, skipped);
                 }
                 done += inputs;

@@ -2,6 +2,7 @@ package org.lexvla.cli;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.nio.FloatBuffer;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,6 +24,7 @@ import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.Sparsification;
 import org.lexvla.model.ImageTransform;
 import org.lexvla.model.LexVla;
+import org.lexvla.model.PictureLoader;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -95,14 +97,7 @@ final class PatchDisCommand implements Callable<Integer> {
                             new PatchDis(protocol.classes().size(), patch, seed)));
                 }
             }
-            List<String> skipped = new ArrayList<>();
-            try (Progress progress = console.progress("patches", "pictures", pictures.size())) {
-                for (int from = 0; from < pictures.size(); from += BATCH) {
-                    int to = Math.min(pictures.size(), from + BATCH);
-                    add(encoder, source, pictures.subList(from, to), measures, skipped);
-                    progress.to(to);
-                }
-            }
+            List<String> skipped = measure(encoder, source, pictures, measures);
             Encoder.reportSkipped(skipped, console);
             if (skipped.size() == pictures.size()) {
                 throw new IllegalArgumentException("none of the " + skipped.size()
@@ -113,38 +108,69 @@ final class PatchDisCommand implements Callable<Integer> {
         return 0;
     }
 
-    private static void add(
+    /** A picture, and the labels that are read with it. */
+    private static final class Labelled {
+        private final SegmentedPictures.Picture picture;
+        private LabelMap labels;
+
+        Labelled(SegmentedPictures.Picture picture) {
+            this.picture = picture;
+        }
+
+        void read(SegmentedPictures source, ImageTransform transform, FloatBuffer pixels) throws IOException {
+            LabelMap mask;
+            try {
+                mask = source.labels(picture);
+            } catch (NoSuchFileException e) {
+                throw new IOException("no mask " + e.getMessage(), e);
+            }
+            BufferedImage image = ImageTransform.read(picture.file());
+            if (image.getWidth() != mask.width() || image.getHeight() != mask.height()) {
+                throw new IOException("the picture has " + image.getWidth() + "x" + image.getHeight()
+                        + " pixels, its mask " + mask.width() + "x" + mask.height());
+            }
+            transform.of(image, pixels);
+            labels = mask.fit(transform.resize(), transform.crop());
+        }
+    }
+
+    /** Adds all pictures to what is measured and returns those that cannot be, with the reason. */
+    private List<String> measure(
             LexVla encoder,
             SegmentedPictures source,
-            List<SegmentedPictures.Picture> some,
-            List<Measure> measures,
-            List<String> skipped) {
+            List<SegmentedPictures.Picture> pictures,
+            List<Measure> measures) {
         ImageTransform transform = encoder.transform();
-        List<BufferedImage> pictures = new ArrayList<>();
-        List<LabelMap> labels = new ArrayList<>();
-        for (SegmentedPictures.Picture picture : some) {
-            try {
-                LabelMap mask = source.labels(picture);
-                BufferedImage image = ImageTransform.read(picture.file());
-                if (image.getWidth() != mask.width() || image.getHeight() != mask.height()) {
-                    throw new IOException("the picture has " + image.getWidth() + "x" + image.getHeight()
-                            + " pixels, its mask " + mask.width() + "x" + mask.height());
+        FloatBuffer pixels = FloatBuffer.allocate(Math.multiplyExact(BATCH, transform.elements()));
+        List<String> skipped = new ArrayList<>();
+        try (Progress progress = console.progress("patches", "pictures", pictures.size());
+                PictureLoader<Labelled> loader = PictureLoader.of(
+                        pictures.stream().map(Labelled::new).iterator(),
+                        (item, out) -> item.read(source, transform, out),
+                        transform)) {
+            for (int done = 0; loader.hasNext(); progress.to(done)) {
+                List<LabelMap> labels = new ArrayList<>();
+                pixels.clear();
+                for (; pixels.hasRemaining() && loader.hasNext(); done++) {
+                    PictureLoader.Loaded<Labelled> loaded = loader.next(pixels);
+                    if (loaded.failure() == null) {
+                        labels.add(loaded.item().labels);
+                    } else {
+                        skipped.add(loaded.item().picture.id() + ": "
+                                + loaded.failure().getMessage());
+                    }
                 }
-                pictures.add(image);
-                labels.add(mask.fit(transform.resize(), transform.crop()));
-            } catch (NoSuchFileException e) {
-                skipped.add(picture.id() + ": no mask " + e.getMessage());
-            } catch (IOException e) {
-                skipped.add(picture.id() + ": " + e.getMessage());
+                add(encoder, pixels.flip(), labels, measures);
             }
         }
-        if (pictures.isEmpty()) {
-            return;
-        }
+        return skipped;
+    }
+
+    private static void add(LexVla encoder, FloatBuffer pixels, List<LabelMap> labels, List<Measure> measures) {
         // The patches go through the model once, whatever is measured.
         float[][] classes =
                 measures.stream().flatMap(measure -> Stream.of(measure.classes)).toArray(float[][]::new);
-        float[][][] scores = PatchScores.of(encoder, pictures, classes);
+        float[][][] scores = PatchScores.of(encoder, pixels, classes);
         for (int i = 0; i < scores.length; i++) {
             LabelMap mask = labels.get(i);
             int first = 0;

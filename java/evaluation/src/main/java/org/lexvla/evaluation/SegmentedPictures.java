@@ -32,7 +32,8 @@ public interface SegmentedPictures {
     List<Picture> pictures();
 
     /**
-     * The labels of a picture: indices of {@link #categories()}, or {@link ConfusionMatrix#IGNORE} where nobody knows.
+     * The labels of a picture: indices of {@link #categories()}, or {@link ConfusionMatrix#IGNORE} where nobody knows. Several
+     * threads may ask at once.
      *
      * @param picture one of {@link #pictures()}
      * @throws IOException if they are missing or damaged

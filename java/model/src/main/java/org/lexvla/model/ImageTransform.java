@@ -187,6 +187,20 @@ public record ImageTransform(int resize, int crop, float[] mean, float[] std) {
         normalize(cropped(picture), out);
     }
 
+    /**
+     * Reads a file and writes its numbers as {@link #of(BufferedImage, FloatBuffer)} does.
+     *
+     * @throws IOException naming the file and what is wrong, also where the picture can be decoded and not be transformed
+     */
+    public void read(Path file, FloatBuffer out) throws IOException {
+        BufferedImage picture = read(file);
+        try {
+            of(picture, out);
+        } catch (IllegalArgumentException e) {
+            throw new IOException("picture " + file + " cannot be used: " + e.getMessage(), e);
+        }
+    }
+
     /** The 8-bit stage: resized and cropped, not yet divided and normalised. */
     RgbPicture cropped(RgbPicture picture) {
         int shorter = Math.min(picture.width(), picture.height());

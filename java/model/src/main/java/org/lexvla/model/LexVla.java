@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.apache.arrow.memory.BufferAllocator;
@@ -142,23 +143,42 @@ public final class LexVla implements AutoCloseable {
 
     /** As {@link #encodeImages(List)} with another sparsification. */
     public LexicalBatch encodeImages(List<Path> files, Sparsification sparsification) throws IOException {
-        try {
-            // Pictures are read batch by batch: decoded, they are much larger than their files.
+        requireOpen();
+        FloatBuffer pixels =
+                FloatBuffer.allocate(Math.multiplyExact(Math.min(files.size(), BATCH), parts.transform.elements()));
+        try (PictureLoader<Path> loader = PictureLoader.ofFiles(files.iterator(), file -> file, parts.transform)) {
             return encode(
-                    files,
-                    some -> sparse(
-                            imageScores(pixels(some.stream().map(LexVla::read).toList())), sparsification));
+                    files, some -> sparse(imageScores(pixels(take(loader, some.size(), pixels))), sparsification));
         } catch (UncheckedIOException e) {
             throw e.getCause();
         }
     }
 
-    private static BufferedImage read(Path file) {
-        try {
-            return ImageTransform.read(file);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
+    private static FloatBuffer take(PictureLoader<Path> loader, int count, FloatBuffer into) {
+        into.clear();
+        for (int i = 0; i < count; i++) {
+            IOException failure = loader.next(into).failure();
+            if (failure != null) {
+                throw new UncheckedIOException(failure);
+            }
         }
+        return into.flip();
+    }
+
+    /**
+     * Encodes pictures that are ready, as {@link PictureLoader} makes them.
+     *
+     * @param pixels [B, 3, H, W] from position to limit, which stay
+     * @throws IllegalArgumentException if that is no whole number of pictures
+     */
+    public LexicalBatch encodePixels(FloatBuffer pixels, Sparsification sparsification) {
+        requireOpen();
+        int together = Math.multiplyExact(BATCH, parts.transform.elements());
+        List<FloatBuffer> batches = new ArrayList<>();
+        for (int from = pixels.position(); from < pixels.limit(); from += together) {
+            batches.add(pixels.slice(from, Math.min(together, pixels.limit() - from)));
+        }
+        return encode(batches, 1, one -> sparse(imageScores(pixels(one.get(0))), sparsification));
     }
 
     /** Encodes pictures, in their order, with the model's own sparsification. */
@@ -219,11 +239,15 @@ public final class LexVla implements AutoCloseable {
     }
 
     private <T> LexicalBatch encode(List<T> items, Function<List<T>, LexicalBatch> encoder) {
+        return encode(items, BATCH, encoder);
+    }
+
+    private <T> LexicalBatch encode(List<T> items, int together, Function<List<T>, LexicalBatch> encoder) {
         requireOpen();
         List<LexicalBatch> batches = new ArrayList<>();
         try {
-            for (int from = 0; from < items.size(); from += BATCH) {
-                List<T> some = items.subList(from, Math.min(items.size(), from + BATCH));
+            for (int from = 0; from < items.size(); from += together) {
+                List<T> some = items.subList(from, Math.min(items.size(), from + together));
                 batches.add(inference(() -> encoder.apply(some)));
             }
             if (batches.size() == 1) {
@@ -269,13 +293,32 @@ public final class LexVla implements AutoCloseable {
     /** Pictures as the visual encoder takes them: [B, 3, H, W] float32 on the model's device. */
     public Tensor pixels(List<BufferedImage> pictures) {
         requireOpen();
+        return pixels(pictures.size(), buffer -> pictures.forEach(picture -> parts.transform.of(picture, buffer)));
+    }
+
+    /**
+     * A copy of pictures that are ready, as {@link PictureLoader} makes them: [B, 3, H, W] float32 on the model's device.
+     *
+     * @param numbers of B pictures from position to limit, which stay
+     * @throws IllegalArgumentException if that is no whole number of pictures
+     */
+    public Tensor pixels(FloatBuffer numbers) {
+        requireOpen();
+        int each = parts.transform.elements();
+        if (numbers.remaining() % each != 0) {
+            throw new IllegalArgumentException(
+                    numbers.remaining() + " numbers are no whole pictures: each has " + each);
+        }
+        return pixels(numbers.remaining() / each, buffer -> buffer.put(numbers.duplicate()));
+    }
+
+    private Tensor pixels(int pictures, Consumer<FloatBuffer> fill) {
         int size = parts.transform.crop();
-        Tensor pixels = LibTorch.empty(ScalarType.Float, Device.cpu(), pictures.size(), 3, size, size);
-        FloatBuffer buffer = new FloatPointer(pixels.data_ptr_float())
-                .capacity(pixels.numel())
-                .asBuffer();
-        for (BufferedImage picture : pictures) {
-            parts.transform.of(picture, buffer);
+        Tensor pixels = LibTorch.empty(ScalarType.Float, Device.cpu(), pictures, 3, size, size);
+        if (pictures > 0) {
+            fill.accept(new FloatPointer(pixels.data_ptr_float())
+                    .capacity(pixels.numel())
+                    .asBuffer());
         }
         return parts.device.isCpu() ? pixels : pixels.to(LibTorch.device(parts.device), ScalarType.Float);
     }

@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -439,9 +440,33 @@ class LexVlaTest {
             assertThatIOException()
                     .isThrownBy(() -> model.encodeImages(List.of(one, broken)))
                     .withMessageContaining("broken.png");
+            List<Path> many = Collections.nCopies(40, one);
+            assertThat(model.encodeImages(many).size()).isEqualTo(40);
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> model.encodeTexts(List.of("fox", " ")))
                     .withMessageContaining("caption is empty");
+        }
+    }
+
+    @Test
+    void picturesThatAreReadyAreEncodedAsPictures() throws IOException {
+        try (LexVla model = init()) {
+            int each = model.transform().elements();
+            FloatBuffer ready = FloatBuffer.allocate(1 + 40 * each).position(1);
+            pictures(40).forEach(picture -> model.transform().of(picture, ready));
+            ready.flip().position(1);
+            assertThat(dense(model.encodePixels(ready, model.config().sparsification())))
+                    .usingRecursiveComparison()
+                    .isEqualTo(dense(model.encodePictures(pictures(40))));
+            assertThat(ready.remaining()).isEqualTo(40 * each);
+            assertThat(model.encodePixels(
+                                    FloatBuffer.allocate(0), model.config().sparsification())
+                            .size())
+                    .isZero();
+            ready.limit(each);
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> model.encodePixels(ready, model.config().sparsification()))
+                    .withMessageContaining("no whole pictures");
         }
     }
 

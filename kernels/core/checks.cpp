@@ -115,16 +115,21 @@ void impacts_of(const char *name, const int32_t *offsets, const int32_t *ids, co
   }
 }
 
-void index(const lexvla_exec *exec, int32_t impacts, const int32_t *offsets, const int32_t *ids, const float *weights, int64_t rows,
-    int64_t words) {
+/** A matrix that is to have an index. */
+void indexed(const lexvla_exec *exec, const int32_t *offsets, const int32_t *ids, const float *weights, int64_t rows, int64_t words) {
   executor(exec);
-  if (impacts != LEXVLA_IMPACTS_8BIT && impacts != LEXVLA_IMPACTS_FLOAT32) {
-    fail(LEXVLA_INVALID_ARGUMENT, "impacts is %" PRId32 ": LEXVLA_IMPACTS_8BIT (0) or LEXVLA_IMPACTS_FLOAT32 (1)", impacts);
-  }
   size("rows", rows, INT32_MAX);
   size("words", words, kIndexWords);
   csr(exec, "rows", offsets, ids, weights, rows, words);
   if (exec->device == LEXVLA_CPU) impacts_of("rows", offsets, ids, weights, rows);
+}
+
+void index(const lexvla_exec *exec, int32_t impacts, const int32_t *offsets, const int32_t *ids, const float *weights, int64_t rows,
+    int64_t words) {
+  if (impacts != LEXVLA_IMPACTS_8BIT && impacts != LEXVLA_IMPACTS_FLOAT32) {
+    fail(LEXVLA_INVALID_ARGUMENT, "impacts is %" PRId32 ": LEXVLA_IMPACTS_8BIT (0) or LEXVLA_IMPACTS_FLOAT32 (1)", impacts);
+  }
+  indexed(exec, offsets, ids, weights, rows, words);
 }
 
 void sparsify(const lexvla_exec *exec, const char *name, const float *values, int64_t rows, int64_t words, int64_t capacity,
@@ -366,6 +371,13 @@ void index_size(const lexvla_exec *exec, int32_t impacts, const int32_t *offsets
 void index_build(const lexvla_exec *exec, int32_t impacts, const int32_t *offsets, const int32_t *ids, const float *weights,
     int64_t rows, int64_t words, int64_t bytes, void *memory) {
   index(exec, impacts, offsets, ids, weights, rows, words);
+  size("bytes", bytes);
+  array("index", memory, {bytes / 8}, 8);
+}
+
+void index_check(const lexvla_exec *exec, const void *memory, int64_t bytes, const int32_t *offsets, const int32_t *ids,
+    const float *weights, int64_t rows, int64_t words) {
+  indexed(exec, offsets, ids, weights, rows, words);
   size("bytes", bytes);
   array("index", memory, {bytes / 8}, 8);
 }

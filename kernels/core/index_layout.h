@@ -2,9 +2,12 @@
  * An inverted index in memory: what index_build writes and index_search reads.
  *
  *     IndexHeader
- *     List[blocks][words]     where the postings of a word in a block of kBlockRows rows are
- *     postings                block after block, in each word after word, every list at a multiple of 8
+ *     List[words][blocks]     where the postings of a word in a block of kBlockRows rows are
+ *     postings                word after word, in each block after block, every list at a multiple of 8, without gaps
  *     kIndexPadding bytes     so that the last postings may be read a vector at a time
+ *
+ * A query reads a few words, each from its beginning to its end: what it needs of the directory and of the postings lies
+ * together.
  *
  * A list names the rows that have its word, relative to the block, in the shorter and faster of two ways: 16 bits for each,
  * ascending, or one bit for every row of the block. After the rows come their impacts, in the same order: what share of the
@@ -40,11 +43,14 @@ struct IndexHeader {
   int64_t rows, words, entries;
   /** Of the whole index. */
   int64_t bytes;
-  int64_t unused[2];
+  /** Of the matrix it was built from: matrix_digest. */
+  uint64_t matrix;
+  /** Of all its other bytes: index_checksum. */
+  uint64_t checksum;
 };
 
 constexpr uint64_t kIndexMagic = 0x5845444e49564c4cu;  // "LLVINDEX" where numbers begin with their low byte
-constexpr int32_t kIndexVersion = 1;
+constexpr int32_t kIndexVersion = 2;
 
 struct List {
   /** Byte of the index at which it begins. */

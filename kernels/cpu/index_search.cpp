@@ -12,7 +12,7 @@
  * than largest * unit; summed over the words that is how far below the sum the product can be. With impacts in floats the
  * sums are rounded, each to one of 2^24 steps, instead.
  */
-#include "../core/index_layout.h"
+#include "../core/index_head.h"
 #include "../core/shortlist.h"
 #include "index_lists.h"
 #include "vector.h"
@@ -38,33 +38,12 @@ struct Csr {
 struct Index {
   const char *memory;
   const IndexHeader *header;
+  int64_t blocks;
 
-  const List *lists(int64_t block) const {
-    return reinterpret_cast<const List *>(memory + sizeof(IndexHeader)) + block * header->words;
+  const List &list(int32_t word, int64_t block) const {
+    return reinterpret_cast<const List *>(memory + sizeof(IndexHeader))[word * blocks + block];
   }
 };
-
-Index index_of(const void *memory, int64_t bytes, const int32_t *offsets, int64_t rows, int64_t words) {
-  const IndexHeader *const header = static_cast<const IndexHeader *>(memory);
-  if (bytes < static_cast<int64_t>(sizeof(IndexHeader)) || header->magic != kIndexMagic) {
-    fail(LEXVLA_INVALID_ARGUMENT, "index of %lld bytes is none: it does not begin as index_build begins it", static_cast<long long>(bytes));
-  }
-  if (header->version != kIndexVersion) {
-    fail(LEXVLA_INVALID_ARGUMENT, "index has version %d, this library reads %d: build it again", header->version, kIndexVersion);
-  }
-  if (header->bytes > bytes) {
-    fail(LEXVLA_INVALID_ARGUMENT, "index was built with %lld bytes, here are %lld: pass all of it", static_cast<long long>(header->bytes),
-        static_cast<long long>(bytes));
-  }
-  const int64_t entries = rows == 0 ? 0 : int64_t{offsets[rows]} - offsets[0];
-  if (header->rows != rows || header->words != words || header->entries != entries) {
-    fail(LEXVLA_INVALID_ARGUMENT,
-        "index is of %lld rows, %lld words and %lld entries, the matrix has %lld, %lld and %lld: pass the one that it was built from",
-        static_cast<long long>(header->rows), static_cast<long long>(header->words), static_cast<long long>(header->entries),
-        static_cast<long long>(rows), static_cast<long long>(words), static_cast<long long>(entries));
-  }
-  return {static_cast<const char *>(memory), header};
-}
 
 /** A word of the query that rows of the block have, and the most that it adds to a product. */
 struct Term {
@@ -167,11 +146,10 @@ int64_t collect(Sum *sums, int64_t rows, Sum least, const Scale &scale, int64_t 
 template <class Impact>
 void look_through(const Index &index, int64_t block, const Csr &queries, int64_t query, int slot, const Scratch<Impact> &scratch,
     Shortlists &shortlists, lexvla_index_work *work) {
-  const List *const lists = index.lists(block);
   double most = 0;
   int64_t terms = 0;
   for (int64_t e = queries.offsets[query]; e < queries.offsets[query + 1]; ++e) {
-    const List &list = lists[queries.ids[e]];
+    const List &list = index.list(queries.ids[e], block);
     const double term = double{queries.weights[e]} * list.most;
     scratch.terms[terms] = {&list, term};
     terms += term > 0;
@@ -204,7 +182,7 @@ void look_through_all(int threads, const Index &index, const Csr &queries, int64
     work_of[slot] = {};
     __builtin_memset(static_cast<char *>(memory.data()) + slot * slot_bytes, 0, sums_bytes);
   }
-  const int64_t blocks = index_blocks(index.header->rows), parts = blocks_of(count, kQueriesPerTask);
+  const int64_t blocks = index.blocks, parts = blocks_of(count, kQueriesPerTask);
   parallel(threads, blocks * parts, [&](int slot, int64_t task) {
     char *const own = static_cast<char *>(memory.data()) + slot * slot_bytes;
     const Scratch<Impact> scratch{reinterpret_cast<SumOf<Impact> *>(own), reinterpret_cast<Bounded *>(own + sums_bytes),
@@ -284,7 +262,8 @@ void index_search(const lexvla_exec *exec, const void *memory, int64_t bytes, co
     const float *weights, int64_t rows, int64_t words, const int32_t *query_offsets, const int32_t *query_ids,
     const float *query_weights, int64_t queries, int64_t k, int32_t *hit_rows, float *hit_scores, int64_t *hits,
     lexvla_index_work *work) {
-  const Index index = index_of(memory, bytes, offsets, rows, words);
+  const IndexHeader &header = index_head(memory, bytes, {offsets, ids, weights, rows, words});
+  const Index index{static_cast<const char *>(memory), &header, index_blocks(rows)};
   lexvla_index_work done = {};
   for (int64_t q = 0; q < queries; ++q) hits[q] = 0;
   if (queries > 0 && k > 0) {

@@ -59,6 +59,9 @@ void index_size(const lexvla_exec *, int32_t, const int32_t *, const int32_t *, 
 void index_build(
     const lexvla_exec *, int32_t, const int32_t *, const int32_t *, const float *, int64_t, int64_t, int64_t, void *) {}
 
+void index_check(
+    const lexvla_exec *, const void *, int64_t, const int32_t *, const int32_t *, const float *, int64_t, int64_t) {}
+
 void index_search(const lexvla_exec *exec, const void *, int64_t, const int32_t *offsets, const int32_t *ids, const float *weights,
     int64_t rows, int64_t words, const int32_t *query_offsets, const int32_t *query_ids, const float *query_weights, int64_t queries,
     int64_t k, int32_t *hit_rows, float *hit_scores, int64_t *hits, lexvla_index_work *work) {

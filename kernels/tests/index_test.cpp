@@ -7,7 +7,7 @@ using namespace lexvla::tests;
 
 namespace {
 
-const Covers size_covered("index_size"), build_covered("index_build"), search_covered("index_search");
+const Covers size_covered("index_size"), build_covered("index_build"), check_covered("index_check"), search_covered("index_search");
 
 constexpr int64_t kBlock = 8192;
 constexpr int32_t kImpacts[] = {LEXVLA_IMPACTS_8BIT, LEXVLA_IMPACTS_FLOAT32};
@@ -222,6 +222,101 @@ TEST_CASE("index: computes few products again, and says what it did") {
   check(heavy, query, words, {10});
 }
 
+TEST_CASE("index: what was stored is checked before it is searched") {
+  Random random("index check");
+  const lexvla_exec exec = cpu(2);
+  const int64_t words = 50, rows = kBlock + 700;
+  const Csr matrix = zipf_csr(random, rows, words, 25, 3);
+  const auto status = [&](const std::vector<uint64_t> &memory, int64_t bytes, const Csr &of) {
+    return lexvla_index_check(&exec, memory.data(), bytes, of.offsets.data(), of.ids.data(), of.weights.data(), of.rows, words);
+  };
+  for (const int32_t impacts : kImpacts) {
+    CAPTURE(impacts);
+    const Index index(matrix, words, impacts);
+    CHECK(status(index.memory, index.bytes, matrix) == LEXVLA_OK);
+    std::vector<uint64_t> longer = index.memory;
+    longer.insert(longer.end(), {1, 2, 3});
+    CHECK(status(longer, index.bytes + 24, matrix) == LEXVLA_OK);
+    // Every byte counts: those of the head and of the directory, and of the rest some.
+    const int64_t directory = 64 + 16 * 2 * words;
+    for (int64_t i = 0; i < 1500; ++i) {
+      const int64_t byte = i < 500 ? i % 64 : i < 1000 ? random.below(directory) : random.below(index.bytes);
+      std::vector<uint64_t> harmed = index.memory;
+      reinterpret_cast<uint8_t *>(harmed.data())[byte] ^= static_cast<uint8_t>(1 << random.below(8));
+      CAPTURE(byte);
+      REQUIRE(status(harmed, index.bytes, matrix) == LEXVLA_INVALID_ARGUMENT);
+    }
+    for (const int64_t bytes : {int64_t{0}, int64_t{8}, int64_t{64}, directory, index.bytes - 8}) {
+      REQUIRE(status(index.memory, bytes, matrix) == LEXVLA_INVALID_ARGUMENT);
+    }
+    for (int64_t i = 0; i < 50; ++i) {  // a part that was never written, or twice
+      std::vector<uint64_t> harmed = index.memory;
+      const int64_t size = 1 + random.below(40), from = random.below(static_cast<int64_t>(harmed.size()) - size);
+      const int64_t to = random.below(static_cast<int64_t>(harmed.size()) - size);
+      std::copy_n(index.memory.begin() + from, size, harmed.begin() + to);
+      if (harmed != index.memory) REQUIRE(status(harmed, index.bytes, matrix) == LEXVLA_INVALID_ARGUMENT);
+    }
+    // A matrix of the same sizes, but for one weight, two words, or the end of a row.
+    std::vector<float> weights(matrix.weights.data(), matrix.weights.data() + matrix.weights.size());
+    weights.back() *= 2;
+    CHECK(status(index.memory, index.bytes, {Csr::copy(matrix.offsets), Csr::copy(matrix.ids), weights, rows}) == LEXVLA_INVALID_ARGUMENT);
+    CHECK(last_error().find("index is of another matrix of the same size") != std::string::npos);
+    std::vector<int32_t> ids(matrix.ids.data(), matrix.ids.data() + matrix.ids.size());
+    ids.back() = ids.back() == words - 1 ? words - 2 : words - 1;
+    if (ids.back() > ids[ids.size() - 2]) {
+      CHECK(status(index.memory, index.bytes, {Csr::copy(matrix.offsets), ids, Csr::copy(matrix.weights), rows}) == LEXVLA_INVALID_ARGUMENT);
+    }
+    // A slice is what its copy is.
+    std::vector<int32_t> offsets(matrix.offsets.data(), matrix.offsets.data() + matrix.offsets.size());
+    for (int32_t &offset : offsets) offset -= 3;
+    const Csr copy{offsets, std::vector<int32_t>(matrix.ids.data() + 3, matrix.ids.data() + matrix.ids.size()),
+        std::vector<float>(matrix.weights.data() + 3, matrix.weights.data() + matrix.weights.size()), rows};
+    CHECK(status(index.memory, index.bytes, copy) == LEXVLA_OK);
+    CHECK(Index(copy, words, impacts).memory == index.memory);
+  }
+}
+
+TEST_CASE("index: lists that would lead a search outside its arrays are refused for that, not by their checksum") {
+  const lexvla_exec exec = cpu(1);
+  // Word 0 is in every row: bits; word 1 in three: ids; word 2 in none.
+  std::vector<int32_t> offsets{0}, ids;
+  for (int32_t row = 0; row < 100; ++row) {
+    ids.push_back(0);
+    if (row % 40 == 7) ids.push_back(1);
+    offsets.push_back(static_cast<int32_t>(ids.size()));
+  }
+  const Csr matrix{offsets, ids, std::vector<float>(ids.size(), 1), 100};
+  const Index index(matrix, 3, LEXVLA_IMPACTS_8BIT);
+  const auto refused = [&](int64_t word, uint64_t value, const std::string &part) {
+    std::vector<uint64_t> harmed = index.memory;
+    harmed[word] = value;
+    CHECK(lexvla_index_check(&exec, harmed.data(), index.bytes, matrix.offsets.data(), matrix.ids.data(), matrix.weights.data(), 100, 3) ==
+          LEXVLA_INVALID_ARGUMENT);
+    INFO(last_error());
+    CHECK(last_error().find(part) != std::string::npos);
+  };
+  // Head: 8 words; then begin, and count with most, of each of the three lists; then the lists.
+  const uint64_t one = 0x3f800000u, first = 8 + 2 * 3, second = first + (16 + 100 + 7) / 8;
+  REQUIRE(index.memory[8] == first * 8);
+  REQUIRE(index.memory[10] == second * 8);
+  refused(1, 2 | uint64_t{7} << 32, "its head says");
+  refused(5, 8, "its head says 8 bytes");
+  refused(8, first * 8 + 8, "word 0 in block 0 does not follow the one before it");
+  refused(8, UINT64_MAX - 7, "word 0 in block 0 does not follow the one before it");
+  refused(9, 101 | one << 32, "word 0 in block 0 has more rows than the block");
+  refused(9, UINT32_MAX | one << 32, "word 0 in block 0 has more rows than the block");
+  refused(9, 92 | one << 32, "word 1 in block 0 does not follow");
+  refused(9, 100 | uint64_t{0x7fc00000u} << 32, "word 0 in block 0 has a largest weight that is no weight");
+  refused(9, 100 | uint64_t{0xbf800000u} << 32, "word 0 in block 0 has a largest weight that is no weight");
+  refused(13, 9 | one << 32, "word 2 in block 0 ends beyond the index");
+  refused(first, 0x7fffffffffffffffu, "word 0 in block 0 names rows that its block has not");
+  refused(first + 1, UINT64_MAX, "word 0 in block 0 names rows that its block has not");
+  refused(first + 1, 0x00000017ffffffffu, "word 0 in block 0 names rows that its block has not");
+  refused(second, 7 | 47 << 16 | uint64_t{100} << 32, "word 1 in block 0 names rows that its block has not");
+  refused(second, 7 | 7 << 16 | uint64_t{87} << 32, "word 1 in block 0 names rows that its block has not");
+  refused(second + 1, index.memory[second + 1] ^ 1, "its bytes are not those that were written");
+}
+
 TEST_CASE("index: what is refused") {
   const auto refused = [](int32_t actual, int32_t expected, const std::string &part) {
     INFO(last_error());
@@ -270,7 +365,7 @@ TEST_CASE("index: what is refused") {
   refused(search(matrix, matrix, bytes, 4), LEXVLA_INVALID_ARGUMENT, "index is of 1 rows, 3 words and 2 entries, the matrix has 1, 4 and 2");
   refused(search(row_of({0}, {1}), matrix, bytes), LEXVLA_INVALID_ARGUMENT, "pass the one that it was built from");
   memory[1] += 1;
-  refused(search(matrix, matrix, bytes), LEXVLA_INVALID_ARGUMENT, "index has version 2, this library reads 1");
+  refused(search(matrix, matrix, bytes), LEXVLA_INVALID_ARGUMENT, "index has version 3, this library reads 2");
   memory[0] = 0;
   refused(search(matrix, matrix, bytes), LEXVLA_INVALID_ARGUMENT, "it does not begin as index_build begins it");
 }

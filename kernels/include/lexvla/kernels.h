@@ -416,12 +416,28 @@ LEXVLA_API int32_t lexvla_index_build(const lexvla_exec *exec, int32_t impacts, 
     const float *weights, int64_t rows, int64_t words, int64_t bytes, void *index);
 
 /**
+ * Whether memory that was read or mapped from elsewhere, as from a file, is an index of this matrix, whole and unharmed. If so
+ * it is LEXVLA_OK, and lexvla_index_search is as safe with the two as with an index that has just been built: its head, the
+ * place of every list, every row that a list names, and the matrix as in lexvla_index_build are looked at, so that nothing
+ * outside the arrays can be touched, whatever the bytes are. A checksum of all bytes and a digest of all entries of the matrix
+ * find accidental damage and another matrix. Else LEXVLA_INVALID_ARGUMENT says what is wrong.
+ *
+ * An index is stored as the bytes that lexvla_index_size says, which are the same for the same matrix on every machine of the
+ * same byte order, and may be mapped read-only. It costs one reading of both. What changes afterwards is not noticed.
+ *
+ * @param index [bytes], at a multiple of 8; bytes beyond the index are not looked at
+ */
+LEXVLA_API int32_t lexvla_index_check(const lexvla_exec *exec, const void *index, int64_t bytes, const int32_t *offsets,
+    const int32_t *ids, const float *weights, int64_t rows, int64_t words);
+
+/**
  * For each of several queries the k rows with the largest dot product; exact, whatever the impacts. A product is summed in
  * double by ascending word and rounded once, so hits and scores are those of lexvla_reference_csr_top_k, bit for bit:
  * only rows with a product above 0, product descending, then row ascending.
  *
  * The matrix must be the one that the index was built from: its sizes are compared with the index, its contents are not
- * looked at again, but for the rows whose products are computed.
+ * looked at again, but for the rows whose products are computed. An index that comes from elsewhere must have passed
+ * lexvla_index_check.
  *
  * @param index         [bytes], as lexvla_index_build wrote it
  * @param query_offsets [queries + 1], with query_ids and query_weights as in lexvla_csr_dot; weights finite and at least 0

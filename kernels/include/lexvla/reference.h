@@ -92,6 +92,10 @@ LEXVLA_API int32_t lexvla_reference_index_size(const lexvla_exec *exec, int32_t 
 LEXVLA_API int32_t lexvla_reference_index_build(const lexvla_exec *exec, int32_t impacts, const int32_t *offsets, const int32_t *ids,
     const float *weights, int64_t rows, int64_t words, int64_t bytes, void *index);
 
+/** lexvla_index_check of what the reference needs, the matrix: does not look at the index. */
+LEXVLA_API int32_t lexvla_reference_index_check(const lexvla_exec *exec, const void *index, int64_t bytes, const int32_t *offsets,
+    const int32_t *ids, const float *weights, int64_t rows, int64_t words);
+
 /** lexvla_index_search as lexvla_reference_csr_top_k of every query; does not look at the index, and counts no work. */
 LEXVLA_API int32_t lexvla_reference_index_search(const lexvla_exec *exec, const void *index, int64_t bytes, const int32_t *offsets,
     const int32_t *ids, const float *weights, int64_t rows, int64_t words, const int32_t *query_offsets, const int32_t *query_ids,

@@ -10,7 +10,7 @@ import java.util.concurrent.Callable;
 import org.lexvla.model.LexVla;
 import org.lexvla.training.CaptionDataset;
 import org.lexvla.training.FreshModel;
-import org.lexvla.training.SkippedRow;
+import org.lexvla.training.SkippedSample;
 import org.lexvla.training.StepReport;
 import org.lexvla.training.Trainer;
 import org.lexvla.training.TrainingConfig;
@@ -96,11 +96,11 @@ final class TrainCommand implements Callable<Integer> {
         }
     }
 
-    private void report(CaptionDataset pairs, double seconds) {
-        List<SkippedRow> skipped = pairs.skipped();
+    private void report(CaptionDataset pairs, double seconds) throws IOException {
+        List<SkippedSample> skipped = SkippedSample.list(out.resolve(SkippedSample.FILE));
         Encoder.reportSkipped(
                 skipped.stream()
-                        .map(row -> "line " + row.line() + ", " + row.file() + ": " + row.reason())
+                        .map(sample -> sample.place() + ", " + sample.name() + ": " + sample.reason())
                         .toList(),
                 console);
         console.line(

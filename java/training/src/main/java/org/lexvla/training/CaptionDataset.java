@@ -1,6 +1,5 @@
 package org.lexvla.training;
 
-import java.awt.image.BufferedImage;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
@@ -8,22 +7,18 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import org.lexvla.model.ImageTransform;
 
 /**
  * Pictures and their captions from a tab-separated table in UTF-8. The header names the columns {@code file} (relative to
  * the table) and {@code caption}, in any order and among others; a picture may have several rows.
  *
- * <p>Rows without a caption are left out when the table is read, unreadable pictures when they are first needed; both are
- * counted and named in {@link #skipped()}. Pictures are read anew each time, so memory does not grow with the table.
+ * <p>Rows without a file or a caption are left out and named in {@link #skipped()}. No picture is opened here.
  *
- * <p>Safe for use by several threads.
+ * <p>Immutable.
  */
-public final class CaptionDataset {
+public final class CaptionDataset implements CaptionSource, CaptionSource.Shard {
     private static final String FILE = "file";
     private static final String CAPTION = "caption";
 
@@ -38,12 +33,14 @@ public final class CaptionDataset {
 
     private final Path table;
     private final List<Pair> pairs;
-    private final Map<Integer, SkippedRow> skipped;
+    private final List<Sample> flawed;
+    private final long bytes;
 
-    private CaptionDataset(Path table, List<Pair> pairs, Map<Integer, SkippedRow> skipped) {
+    private CaptionDataset(Path table, List<Pair> pairs, List<Sample> flawed, long bytes) {
         this.table = table;
         this.pairs = pairs;
-        this.skipped = skipped;
+        this.flawed = flawed;
+        this.bytes = bytes;
     }
 
     /**
@@ -53,7 +50,7 @@ public final class CaptionDataset {
      */
     public static CaptionDataset open(Path table) throws IOException {
         List<Pair> pairs = new ArrayList<>();
-        Map<Integer, SkippedRow> skipped = Collections.synchronizedMap(new LinkedHashMap<>());
+        List<Sample> flawed = new ArrayList<>();
         try (BufferedReader reader = Files.newBufferedReader(table)) {
             String header = reader.readLine();
             if (header == null) {
@@ -74,14 +71,12 @@ public final class CaptionDataset {
                 String name = file < cells.length ? cells[file].strip() : "";
                 String text = caption < cells.length ? cells[caption].strip() : "";
                 if (name.isEmpty() || text.isEmpty()) {
-                    skipped.put(
-                            line,
-                            new SkippedRow(
-                                    line,
-                                    name,
-                                    cells.length < columns.size()
-                                            ? cells.length + " columns, the header has " + columns.size()
-                                            : (name.isEmpty() ? "no file" : "no caption")));
+                    flawed.add(Sample.flawed(
+                            line - 1,
+                            name,
+                            cells.length < columns.size()
+                                    ? cells.length + " columns, the header has " + columns.size()
+                                    : (name.isEmpty() ? "no file" : "no caption")));
                 } else {
                     pairs.add(new Pair(line, table.resolveSibling(name), text));
                 }
@@ -92,9 +87,9 @@ public final class CaptionDataset {
             throw new IOException(table + " is not UTF-8: " + e.getMessage(), e);
         }
         if (pairs.isEmpty()) {
-            throw new IOException(table + " has no row with a file and a caption, " + skipped.size() + " without");
+            throw new IOException(table + " has no row with a file and a caption, " + flawed.size() + " without");
         }
-        return new CaptionDataset(table, List.copyOf(pairs), skipped);
+        return new CaptionDataset(table, List.copyOf(pairs), List.copyOf(flawed), Files.size(table));
     }
 
     private static int column(Path table, List<String> columns, String name) throws IOException {
@@ -126,31 +121,81 @@ public final class CaptionDataset {
         return pairs.stream().map(Pair::file).distinct().toList();
     }
 
-    /** The rows that were left out up to now, in the order they were found. */
-    public List<SkippedRow> skipped() {
-        synchronized (skipped) {
-            return List.copyOf(skipped.values());
-        }
+    /** The rows without a file or a caption. */
+    public List<SkippedSample> skipped() {
+        return flawed.stream()
+                .map(row -> new SkippedSample(place(row.index()), row.key(), row.flaw()))
+                .toList();
     }
 
-    /** Opens the picture of a row, or notes why it cannot be and returns null. */
-    BufferedImage picture(Pair pair) {
-        if (skipped.containsKey(pair.line())) {
-            return null;
+    @Override
+    public String name() {
+        return table.toString();
+    }
+
+    @Override
+    public List<CaptionDataset> shards() {
+        return List.of(this);
+    }
+
+    @Override
+    public boolean isList() {
+        return true;
+    }
+
+    @Override
+    public long size() {
+        return pairs.size();
+    }
+
+    @Override
+    public long bytes() {
+        return bytes;
+    }
+
+    /** Samples are counted by the lines of the table, the first of which is its header. */
+    @Override
+    public String place(long index) {
+        return table.getFileName() + ":" + (index + 1);
+    }
+
+    @Override
+    public Reader open(long from) {
+        return new Rows(from);
+    }
+
+    /** Rows with and without what they need, by line. */
+    private final class Rows implements Reader {
+        private int pair;
+        private int flaw;
+
+        Rows(long from) {
+            while (pair < pairs.size() && pairs.get(pair).line() - 1 < from) {
+                pair++;
+            }
+            while (flaw < flawed.size() && flawed.get(flaw).index() < from) {
+                flaw++;
+            }
         }
-        try {
-            return ImageTransform.read(pair.file());
-        } catch (IOException | RuntimeException e) {
-            skipped.put(
-                    pair.line(),
-                    new SkippedRow(
-                            pair.line(),
-                            table.toAbsolutePath()
-                                    .getParent()
-                                    .relativize(pair.file().toAbsolutePath())
-                                    .toString(),
-                            e.getMessage() == null ? e.toString() : e.getMessage()));
-            return null;
+
+        @Override
+        public Sample next() {
+            boolean pairs = pair < CaptionDataset.this.pairs.size();
+            if (flaw < flawed.size()
+                    && (!pairs
+                            || flawed.get(flaw).index()
+                                    < CaptionDataset.this.pairs.get(pair).line() - 1)) {
+                return flawed.get(flaw++);
+            }
+            if (!pairs) {
+                return null;
+            }
+            Pair row = CaptionDataset.this.pairs.get(pair++);
+            return new Sample(
+                    row.line() - 1, row.file().toString(), row.caption(), () -> ImageTransform.read(row.file()), null);
         }
+
+        @Override
+        public void close() {}
     }
 }

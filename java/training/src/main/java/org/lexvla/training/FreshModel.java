@@ -5,10 +5,11 @@ import java.io.IOException;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashMap;
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
+import java.util.Set;
 import java.util.random.RandomGenerator;
 import org.lexvla.lexical.Device;
 import org.lexvla.lexical.Vocabulary;
@@ -32,8 +33,10 @@ import org.lexvla.model.Tokenizer;
 public final class FreshModel {
     private static final int PATCH = 14;
     private static final int CONTEXT = 1024;
-    /** Pictures of a table that the visual stand-in keeps decoded. */
+    /** Pictures of a source that the visual stand-in sees. */
     private static final int KEPT_PICTURES = 4096;
+    /** Captions of a source that the language stand-in sees. */
+    private static final int READ_CAPTIONS = 1_000_000;
 
     /** What the making of a model tells about its progress. */
     @FunctionalInterface
@@ -47,13 +50,14 @@ public final class FreshModel {
     /**
      * Makes both backbones and the model.
      *
-     * @param captions  from which the tokenizer and the language model are made, and the visual backbone if there are no labels
+     * @param source    of whose captions the tokenizer and the language model are made, and of whose pictures the visual backbone if
+     *                  there are no labels
      * @param labels    labelled patches for the visual backbone; null: {@link StandIns#selfSupervisedVision} on the pictures
      * @param directory where {@code vision/} and {@code text/} are made
      */
     public static LexVla create(
             TrainingConfig config,
-            CaptionDataset captions,
+            CaptionSource source,
             PatchLabels labels,
             Path directory,
             Device device,
@@ -61,14 +65,14 @@ public final class FreshModel {
             throws IOException {
         Path vision = directory.resolve("vision");
         Path text = directory.resolve("text");
-        text(config, captions.captions(), text, device, listener);
+        List<String> captions = source.captions(READ_CAPTIONS);
+        text(config, captions, text, device, listener);
         if (labels == null) {
-            vision(config, pictures(captions, transform(config)), vision, device, listener);
+            vision(config, pictures(source, transform(config)), vision, device, listener);
         } else {
             vision(config, labels, vision, device, listener);
         }
-        return LexVla.init(
-                vision, text, options(config, text, captions.captions()).withDevice(device));
+        return LexVla.init(vision, text, options(config, text, captions).withDevice(device));
     }
 
     /** How the settings make a model of two backbones. */
@@ -173,29 +177,32 @@ public final class FreshModel {
         transform(config).save(directory);
     }
 
-    /** The pictures of a table, drawn at random; unreadable ones are skipped as in training. */
-    private static PictureSource pictures(CaptionDataset captions, ImageTransform transform) {
-        Map<CaptionDataset.Pair, BufferedImage> kept = new HashMap<>();
-        List<CaptionDataset.Pair> pairs = captions.pairs();
-        return (int count, RandomGenerator random, FloatBuffer pixels) -> {
-            int misses = 0;
-            for (int done = 0; done < count; ) {
-                CaptionDataset.Pair pair = pairs.get(random.nextInt(pairs.size()));
-                BufferedImage picture = kept.get(pair);
-                if (picture == null) {
-                    picture = captions.picture(pair);
-                    if (picture != null && kept.size() < KEPT_PICTURES) {
-                        kept.put(pair, picture);
+    /** The first readable pictures of a source, drawn at random. */
+    private static PictureSource pictures(CaptionSource source, ImageTransform transform) throws IOException {
+        List<BufferedImage> kept = new ArrayList<>();
+        Set<String> keys = new HashSet<>();
+        IOException last = null;
+        for (CaptionSource.Shard shard : source.shards()) {
+            try (CaptionSource.Reader reader = shard.open(0)) {
+                for (Sample sample; kept.size() < KEPT_PICTURES && (sample = reader.next()) != null; ) {
+                    if (sample.flaw() == null && keys.add(sample.key())) {
+                        try {
+                            kept.add(sample.picture().read());
+                        } catch (IOException e) {
+                            // Listed when the run comes to it.
+                            last = e;
+                        }
                     }
                 }
-                if (picture != null) {
-                    transform.of(picture, pixels);
-                    done++;
-                } else if (++misses > 100 * count) {
-                    throw new IllegalArgumentException(captions.table() + " has no readable picture; of "
-                            + captions.skipped().size() + " skipped rows the first is "
-                            + captions.skipped().get(0));
-                }
+            }
+        }
+        if (kept.isEmpty()) {
+            throw new IllegalArgumentException(
+                    source.name() + " has no readable picture" + (last == null ? "" : ": " + last.getMessage()), last);
+        }
+        return (int count, RandomGenerator random, FloatBuffer pixels) -> {
+            for (int done = 0; done < count; done++) {
+                transform.of(kept.get(random.nextInt(kept.size())), pixels);
             }
         };
     }

@@ -21,6 +21,7 @@ package org.lexvla.training;
  * @param gradientNorm    over all trained parameters, before clipping
  * @param picturesPerSecond in this step
  * @param dataWait        seconds that the step waited for pictures
+ * @param skipped         samples and shards that were left out up to now, see {@code skipped.jsonl}
  */
 public record StepReport(
         int step,
@@ -40,4 +41,5 @@ public record StepReport(
         double learningRate,
         double gradientNorm,
         double picturesPerSecond,
-        double dataWait) {}
+        double dataWait,
+        int skipped) {}

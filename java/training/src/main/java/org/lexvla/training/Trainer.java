@@ -7,6 +7,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.memory.RootAllocator;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.BoolOptional;
@@ -31,12 +33,13 @@ import org.lexvla.model.TextSide;
  * {@code PointerScope}. On the CPU a seed gives the same run to the bit as long as the number of LibTorch's threads is the same.
  *
  * <p>The directory of the run becomes a model directory: {@code config.json} and weights as {@link LexVla#save} writes them, besides
- * {@code training.yaml} (the settings in effect), {@code metrics.jsonl} (a {@link StepReport} per line), backbones that were trained
+ * {@code training.yaml} (the settings in effect), {@code metrics.jsonl} (a {@link StepReport} per line), {@code skipped.jsonl} (a
+ * {@link SkippedSample} per line, if there is any), backbones that were trained
  * under {@code vision/} and {@code text/}, and {@code checkpoints/} if asked for.
  */
 public final class Trainer {
     private final LexVla model;
-    private final CaptionDataset data;
+    private final CaptionSource data;
     private final TrainingConfig config;
     private final Path out;
     private final int steps;
@@ -47,12 +50,12 @@ public final class Trainer {
 
     private final boolean trainsBackbone;
 
-    private Trainer(LexVla model, CaptionDataset data, TrainingConfig config, Path out) {
+    private Trainer(LexVla model, CaptionSource data, TrainingConfig config, Path out) throws IOException {
         this.model = model;
         this.data = data;
         this.config = config;
         this.out = out;
-        this.steps = config.stepsOver(data.pairs().size());
+        this.steps = config.stepsOver(data.size());
         this.schedule = new Schedule(
                 steps, config.optimizer().warmupSteps(), config.loss().lambda().steps());
         this.readsTexts = model.config().textSide() == TextSide.LANGUAGE_MODEL;
@@ -73,7 +76,7 @@ public final class Trainer {
      * @throws IllegalStateException    if the loss is no longer finite, naming the step; nothing is written then
      */
     public static void run(
-            LexVla model, CaptionDataset data, TrainingConfig config, Path out, Consumer<StepReport> listener)
+            LexVla model, CaptionSource data, TrainingConfig config, Path out, Consumer<StepReport> listener)
             throws IOException {
         new Trainer(model, data, config, out).run(listener);
     }
@@ -89,7 +92,15 @@ public final class Trainer {
         setTraining(true);
         try (Metrics metrics = Metrics.open(out.resolve("metrics.jsonl"));
                 Optimization optimization = new Optimization(groups(), config.optimizer(), schedule);
-                BatchLoader loader = new BatchLoader(data, model.transform(), config)) {
+                BufferAllocator allocator = new RootAllocator();
+                BatchLoader loader = new BatchLoader(
+                        data,
+                        model.transform(),
+                        config,
+                        Part.WHOLE,
+                        null,
+                        out.resolve(SkippedSample.FILE),
+                        allocator)) {
             for (int step = 0; step < steps; step++) {
                 StepReport report = step(step, loader, optimization);
                 if ((step + 1) % config.logEvery() == 0 || step + 1 == steps) {
@@ -160,12 +171,10 @@ public final class Trainer {
     private StepReport step(int step, BatchLoader loader, Optimization optimization) {
         long began = System.nanoTime();
         try (PointerScope scope = new PointerScope();
-                BatchLoader.Batch batch = loader.take()) {
+                Batch batch = loader.take()) {
             double waited = secondsSince(began);
-            int size = batch.captions().size();
-            int side = model.transform().crop();
-            Tensor pixels = HostTensor.floats(size, 3, side, side);
-            pixels.data_ptr_float().put(batch.pixels());
+            int size = batch.size();
+            Tensor pixels = batch.pixels(0, size);
             Tensor imageTokens;
             Tensor textTokens = null;
             try (AutoGradMode graph = new AutoGradMode(true)) {
@@ -203,7 +212,15 @@ public final class Trainer {
                     InfoNce.clamp(model.logitScale());
                 }
                 return report(
-                        step, losses, s, t, optimization.learningRate(step), norm, size / secondsSince(began), waited);
+                        step,
+                        losses,
+                        s,
+                        t,
+                        optimization.learningRate(step),
+                        norm,
+                        size / secondsSince(began),
+                        waited,
+                        loader.skipped());
             }
         }
     }
@@ -223,7 +240,8 @@ public final class Trainer {
             double rate,
             double norm,
             double speed,
-            double waited) {
+            double waited,
+            int skipped) {
         return new StepReport(
                 step + 1,
                 steps,
@@ -242,7 +260,8 @@ public final class Trainer {
                 rate,
                 norm,
                 speed,
-                waited);
+                waited,
+                skipped);
     }
 
     /** Share of rows (1) or columns (0) whose largest logit is on the diagonal. */

@@ -160,17 +160,54 @@ public record TrainingConfig(
     /**
      * Reading of pictures.
      *
-     * @param minScale least share of a picture's area that a random crop keeps; 1: no random crops, pictures as in encoding
-     * @param ahead    batches decoded in advance
-     * @param threads  that decode
-     * @param cache    megabytes of decoded pictures that are kept, so that small sets are decoded once; 0: none
+     * @param image       what holds the picture: a column, or in a tar the end of a name; empty: the usual ones
+     * @param caption     what holds the caption, in the same way
+     * @param shuffle     samples that are shuffled among themselves and held in memory, encoded, twice; a table of captions is shuffled
+     *                    as a whole
+     * @param interleave  shards that are open at a time and give a sample each in turn
+     * @param minScale    least share of a picture's area that a random crop keeps; 1: no random crops, pictures as in encoding
+     * @param ahead       batches decoded in advance
+     * @param threads     that decode
+     * @param cache       megabytes of decoded pictures that are kept, so that small sets are decoded once; 0: none
+     * @param maxSkipped  largest share of the samples, and of the shards, that may be broken
+     * @param slowSeconds after which a shard or a picture that gives nothing is named in a warning
+     * @param deadSeconds after which it is given up
+     * @param whenDead    fail: the run stops, to be resumed when the shard is back; skip: it goes on without the rest of the shard
      */
-    public record Data(double minScale, int ahead, int threads, int cache) {
+    public record Data(
+            String image,
+            String caption,
+            int shuffle,
+            int interleave,
+            double minScale,
+            int ahead,
+            int threads,
+            int cache,
+            double maxSkipped,
+            double slowSeconds,
+            double deadSeconds,
+            String whenDead) {
         public Data {
+            Range.atLeast("data.shuffle", shuffle, 1);
+            Range.atLeast("data.interleave", interleave, 1);
             Range.within("data.minScale", minScale, 0.01, 1);
             Range.atLeast("data.ahead", ahead, 1);
             Range.atLeast("data.threads", threads, 1);
             Range.atLeast("data.cache", cache, 0);
+            Range.within("data.maxSkipped", maxSkipped, 0, 1);
+            Range.positive("data.slowSeconds", slowSeconds);
+            Range.positive("data.deadSeconds", deadSeconds);
+            Range.oneOf("data.whenDead", whenDead, WhenDead.class);
+        }
+
+        private enum WhenDead {
+            FAIL,
+            SKIP
+        }
+
+        @JsonIgnore
+        boolean skipsDead() {
+            return Range.oneOf("data.whenDead", whenDead, WhenDead.class) == WhenDead.SKIP;
         }
     }
 
@@ -313,7 +350,7 @@ public record TrainingConfig(
                 new Loss(Penalty.OVERUSE, new Lambda(5e-4, 1e-3, 2000)),
                 new Backbone(true, false),
                 new Backbone(true, false),
-                new Data(0.9, 2, 1, 0),
+                new Data("", "", 4096, 4, 0.9, 2, 1, 0, 0.1, 30, 300, "fail"),
                 new Checkpoint(0),
                 new Backbones(Backbones.CHECKPOINT, "refuse"),
                 "",

@@ -3,12 +3,12 @@ package org.lexvla.training;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
-import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -32,9 +32,9 @@ class CaptionDatasetTest {
         assertThat(data.captions()).containsExactly("fine");
         assertThat(data.skipped())
                 .containsExactly(
-                        new SkippedRow(2, "a.png", "no caption"),
-                        new SkippedRow(5, "", "no file"),
-                        new SkippedRow(6, "c.png", "1 columns, the header has 2"));
+                        new SkippedSample("captions.tsv:2", "a.png", "no caption"),
+                        new SkippedSample("captions.tsv:5", "", "no file"),
+                        new SkippedSample("captions.tsv:6", "c.png", "1 columns, the header has 2"));
     }
 
     @Test
@@ -58,21 +58,25 @@ class CaptionDatasetTest {
     }
 
     @Test
-    void unreadablePicturesAreSkippedCountedAndNamed() throws IOException {
-        ImageIO.write(
-                new BufferedImage(20, 20, BufferedImage.TYPE_INT_RGB),
-                "png",
-                directory.resolve("good.png").toFile());
-        Files.writeString(directory.resolve("bad.png"), "no picture");
-        CaptionDataset data = open("file\tcaption\ngood.png\tone\nbad.png\ttwo\ngone.png\tthree\n");
-        List<CaptionDataset.Pair> pairs = data.pairs();
-        assertThat(data.picture(pairs.get(0))).isNotNull();
-        assertThat(data.picture(pairs.get(1))).isNull();
-        assertThat(data.picture(pairs.get(1))).isNull();
-        assertThat(data.picture(pairs.get(2))).isNull();
-        assertThat(data.skipped()).extracting(SkippedRow::file).containsExactly("bad.png", "gone.png");
-        assertThat(data.skipped()).extracting(SkippedRow::line).containsExactly(3, 4);
-        assertThat(data.skipped()).allSatisfy(row -> assertThat(row.reason()).isNotBlank());
+    void samplesAreCountedByLinesWithThoseThatCannotBeUsed() throws IOException {
+        CaptionDataset data = open("file\tcaption\na.png\t \n\nb.png\tfine\n\tlost\nc.png\tgood\n");
+        assertThat(read(data, 0)).containsExactly("1 no caption", "3 fine", "4 no file", "5 good");
+        assertThat(read(data, 4)).containsExactly("4 no file", "5 good");
+        assertThat(read(data, 6)).isEmpty();
+        assertThat(data.place(3)).isEqualTo("captions.tsv:4");
+    }
+
+    private static List<String> read(CaptionDataset data, long from) {
+        CaptionSource.Reader reader = data.open(from);
+        List<String> samples = new ArrayList<>();
+        try {
+            for (Sample sample; (sample = reader.next()) != null; ) {
+                samples.add(sample.index() + " " + (sample.flaw() == null ? sample.caption() : sample.flaw()));
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return samples;
     }
 
     private CaptionDataset open(String table) throws IOException {

@@ -58,7 +58,7 @@ final class CaptionOptions {
                 .withCaptions(captions == null ? CaptionedPictures.PUBLISHED_CAPTIONS : captions);
     }
 
-    private static CaptionedPictures table(Path table) throws IOException {
+    static CaptionedPictures table(Path table) throws IOException {
         Map<Path, Integer> rows = new HashMap<>();
         List<CaptionedPictures.Picture> pictures = new ArrayList<>();
         List<CaptionedPictures.Caption> texts = new ArrayList<>();

@@ -78,6 +78,13 @@ public final class Progress implements AutoCloseable {
         to(done + 1);
     }
 
+    /** Writes a line of its own, above the bar where there is one; it takes the place of the line every ten seconds. */
+    public void line(String line) {
+        lastLine = System.nanoTime();
+        // What the bar had written on its line is overwritten, and the bar written again below.
+        System.err.println(bar == null ? line : "\r" + line + "\033[K");
+    }
+
     /** A few words beside the numbers, such as the loss. */
     public void note(String note) {
         this.note = note;

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.lexvla.model.LexVla;
@@ -70,20 +69,18 @@ final class TrainCommand implements Callable<Integer> {
         Inputs.require(data);
         Inputs.requireAbsent(out);
         CaptionDataset pairs = CaptionDataset.open(data);
+        // Named wrongly, it is found now and not after the first thousand steps.
+        HeldOut heldOut = settings.evaluation().every() == 0
+                ? null
+                : HeldOut.open(Path.of(settings.evaluation().data()), console);
         long start = System.nanoTime();
         try (LexVla trained = model == null ? fresh(settings, pairs) : LexVla.load(model, device.get())) {
             try (Progress progress = console.progress(
                     "train", "steps", settings.stepsOver(pairs.pairs().size()))) {
-                Trainer.run(trained, pairs, settings, out, report -> {
-                    last = report;
-                    progress.note(String.format(
-                            Locale.ROOT,
-                            "loss %.3f, R@1 in batch %.2f, %.0f words",
-                            report.loss(),
-                            (report.imageToTextR1() + report.textToImageR1()) / 2,
-                            report.activeImage()));
-                    progress.to(report.step());
-                });
+                try (RunWatch watch = new RunWatch(trained, settings, out, heldOut, progress)) {
+                    Trainer.run(trained, pairs, settings, out, watch);
+                    last = watch.last();
+                }
             }
         }
         report(pairs, (System.nanoTime() - start) / 1e9);

@@ -20,7 +20,9 @@ package org.lexvla.training;
  * @param learningRate    of the step
  * @param gradientNorm    over all trained parameters, before clipping
  * @param picturesPerSecond in this step
- * @param dataWait        seconds that the step waited for pictures
+ * @param seconds         of the step, from the beginning of the wait for its pictures to the end
+ * @param dataWait        seconds of these that it waited for pictures
+ * @param memory          when the step was done
  * @param skipped         samples and shards that were left out up to now, see {@code skipped.jsonl}
  */
 public record StepReport(
@@ -41,5 +43,7 @@ public record StepReport(
         double learningRate,
         double gradientNorm,
         double picturesPerSecond,
+        double seconds,
         double dataWait,
+        MemoryUse memory,
         int skipped) {}

@@ -218,7 +218,8 @@ public final class Trainer {
                         t,
                         optimization.learningRate(step),
                         norm,
-                        size / secondsSince(began),
+                        size,
+                        secondsSince(began),
                         waited,
                         loader.skipped());
             }
@@ -239,7 +240,8 @@ public final class Trainer {
             Tensor texts,
             double rate,
             double norm,
-            double speed,
+            int size,
+            double seconds,
             double waited,
             int skipped) {
         return new StepReport(
@@ -259,8 +261,10 @@ public final class Trainer {
                 Math.exp(-model.logitScale().item_double()),
                 rate,
                 norm,
-                speed,
+                size / seconds,
+                seconds,
                 waited,
+                MemoryUse.now(model.device()),
                 skipped);
     }
 

@@ -27,6 +27,7 @@ import org.lexvla.model.UnknownTensors;
  * @param text          the language model
  * @param data          how pictures are read
  * @param checkpoint    what is written during the run
+ * @param evaluation    what is measured during the run
  * @param backbones     how the backbones of a new model are read
  * @param prompt        what the language model is asked, with {@code [TEXT]} for the caption; empty: the paper's
  * @param captionTokens longer captions are cut to this
@@ -49,6 +50,7 @@ public record TrainingConfig(
         Backbone text,
         Data data,
         Checkpoint checkpoint,
+        Evaluation evaluation,
         Backbones backbones,
         String prompt,
         int captionTokens,
@@ -223,6 +225,22 @@ public record TrainingConfig(
     }
 
     /**
+     * Figures on pictures that are not trained on. The trainer itself measures nothing; {@code lexvla train} does.
+     *
+     * @param every steps between two measurements, another at the end; 0: none
+     * @param data  captions.tsv, relative to the working directory
+     */
+    public record Evaluation(int every, String data) {
+        public Evaluation {
+            Range.atLeast("evaluation.every", every, 0);
+            if (every > 0 && data.isEmpty()) {
+                throw new IllegalArgumentException("evaluation.every is " + every
+                        + " and evaluation.data names no table: give captions.tsv of pictures that are not trained on");
+            }
+        }
+    }
+
+    /**
      * The adapter of a new model.
      *
      * @param heads     of its attention layer
@@ -352,6 +370,7 @@ public record TrainingConfig(
                 new Backbone(true, false),
                 new Data("", "", 4096, 4, 0.9, 2, 1, 0, 0.1, 30, 300, "fail"),
                 new Checkpoint(0),
+                new Evaluation(0, ""),
                 new Backbones(Backbones.CHECKPOINT, "refuse"),
                 "",
                 77,

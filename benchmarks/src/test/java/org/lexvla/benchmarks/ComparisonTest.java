@@ -67,6 +67,12 @@ class ComparisonTest {
                     .extracting(Comparison.Timing::method)
                     .containsExactly("pictures", "picturesLibTorch", "texts", "textsLibTorch");
         }
+        Map<String, String> thumbnails = Map.of("pictures", "3", "width", "70", "height", "50", "size", "28");
+        try (Comparison comparison = Comparison.open(PreprocessBenchmark.class, thumbnails, List.of())) {
+            assertThat(comparison.proof()).startsWith("matches");
+            assertThat(comparison.facts()).containsKey("bytesPerFile");
+            assertThat(comparison.run(0, PEAKS)).hasSize(6);
+        }
     }
 
     @Test

@@ -35,44 +35,50 @@ final class BicubicResize {
     static RgbPicture resize(RgbPicture picture, Box from, int width, int height, Box part) {
         Weights columns = Weights.of(from.width(), width, part.x(), part.width());
         Weights rows = Weights.of(from.height(), height, part.y(), part.height());
-        int top = rows.begin();
-        int[][] narrowed = new int[rows.end() - top][3 * part.width()];
-        Box used =
-                new Box(from.x() + columns.begin(), from.y() + top, columns.end() - columns.begin(), rows.end() - top);
-        horizontal(picture, used, columns, narrowed);
-        byte[] out = new byte[3 * part.width() * part.height()];
-        vertical(narrowed, top, 3 * part.width(), rows, out);
+        int length = 3 * part.width();
+        // Narrowed rows are needed for as long as an output that they take part in is not done: few, which stay in the
+        // cache.
+        int[][] narrowed = new int[rows.stride + ROWS][length];
+        int[][] wide = new int[columns.stride][3 * ROWS];
+        int[] sums = new int[Math.max(length, 3 * ROWS)];
+        byte[] out = new byte[length * part.height()];
+        int done = 0;
+        for (int y = rows.begin(); y < rows.end(); y += ROWS) {
+            int end = Math.min(y + ROWS, rows.end());
+            Box block = new Box(from.x(), from.y() + y, from.width(), end - y);
+            horizontal(picture, block, columns, wide, sums, narrowed, y);
+            for (; done < part.height() && rows.end(done) <= end; done++) {
+                rows.sum(done, narrowed, sums, length);
+                for (int x = 0; x < length; x++) {
+                    out[done * length + x] = (byte) sums[x];
+                }
+            }
+        }
         return new RgbPicture(part.width(), part.height(), out);
     }
 
     /**
-     * A block of rows at a time, turned so that the samples of a column lie side by side: then the sums of all its rows run
-     * through memory in order, as those of {@link #vertical} do, and the compiler makes vector instructions of both.
+     * A block of rows, turned so that the samples of a column lie side by side: then the sums of all its rows run through memory
+     * in order, as those of the vertical pass do, and the compiler makes vector instructions of both.
+     *
+     * @param wide  for the columns that an output needs: column x is line {@code x % wide.length}
+     * @param out   for the rows: row y is line {@code y % out.length}
+     * @param first number of the block's first row
      */
-    private static void horizontal(RgbPicture picture, Box used, Weights weights, int[][] out) {
-        int[][] columns = new int[used.width()][3 * ROWS];
-        int[] sums = new int[3 * ROWS];
-        for (int y = 0; y < used.height(); y += ROWS) {
-            int rows = Math.min(ROWS, used.height() - y);
-            picture.columns(used.x(), used.y() + y, rows, columns);
-            for (int x = 0; x < weights.first.length; x++) {
-                weights.sum(x, columns, weights.begin(), sums, 3 * rows);
-                for (int row = 0; row < rows; row++) {
-                    int[] to = out[y + row];
-                    to[3 * x] = sums[row];
-                    to[3 * x + 1] = sums[rows + row];
-                    to[3 * x + 2] = sums[2 * rows + row];
-                }
+    private static void horizontal(
+            RgbPicture picture, Box block, Weights weights, int[][] wide, int[] sums, int[][] out, int first) {
+        int rows = block.height();
+        int next = weights.begin();
+        for (int x = 0; x < weights.first.length; x++) {
+            for (; next < weights.end(x); next++) {
+                picture.column(block.x() + next, block.y(), rows, wide[next % wide.length]);
             }
-        }
-    }
-
-    private static void vertical(int[][] in, int top, int rowLength, Weights weights, byte[] out) {
-        int[] sums = new int[rowLength];
-        for (int y = 0; y < weights.first.length; y++) {
-            weights.sum(y, in, top, sums, rowLength);
-            for (int x = 0; x < rowLength; x++) {
-                out[y * rowLength + x] = (byte) sums[x];
+            weights.sum(x, wide, sums, 3 * rows);
+            for (int row = 0; row < rows; row++) {
+                int[] to = out[(first + row) % out.length];
+                to[3 * x] = sums[row];
+                to[3 * x + 1] = sums[rows + row];
+                to[3 * x + 2] = sums[2 * rows + row];
             }
         }
     }
@@ -81,6 +87,13 @@ final class BicubicResize {
     private static void add(int[] in, int weight, int[] sums, int length) {
         for (int i = 0; i < length; i++) {
             sums[i] += in[i] * weight;
+        }
+    }
+
+    /** Four lines at once: the sums are loaded and stored a fourth as often. */
+    private static void add(int[] a, int ofA, int[] b, int ofB, int[] c, int ofC, int[] d, int ofD, int[] sums, int n) {
+        for (int i = 0; i < n; i++) {
+            sums[i] += a[i] * ofA + b[i] * ofB + c[i] * ofC + d[i] * ofD;
         }
     }
 
@@ -115,23 +128,45 @@ final class BicubicResize {
 
         /** One behind the last input sample that is used. */
         int end() {
-            return first[first.length - 1] + count[count.length - 1];
+            return end(first.length - 1);
+        }
+
+        /** One behind the last input sample of an output; grows with it, as its first one does. */
+        int end(int output) {
+            return first[output] + count[output];
         }
 
         /**
          * Grey levels of one output, for many rows or columns at once.
          *
-         * @param lines of input; the first of them is line {@code begin} of the picture
+         * @param lines of input, at least {@code stride}: input sample s is line {@code s % lines.length}
          */
-        void sum(int output, int[][] lines, int begin, int[] sums, int length) {
-            int line = first[output] - begin;
+        void sum(int output, int[][] lines, int[] sums, int length) {
+            int line = first[output];
+            int n = lines.length;
             if (identity) {
-                System.arraycopy(lines[line], 0, sums, 0, length);
+                System.arraycopy(lines[line % n], 0, sums, 0, length);
                 return;
             }
             Arrays.fill(sums, 0, length, HALF);
-            for (int i = 0; i < count[output]; i++) {
-                add(lines[line + i], fixed[output * stride + i], sums, length);
+            int[] w = fixed;
+            int at = output * stride;
+            int end = at + count[output];
+            for (; at + 4 <= end; at += 4, line += 4) {
+                add(
+                        lines[line % n],
+                        w[at],
+                        lines[(line + 1) % n],
+                        w[at + 1],
+                        lines[(line + 2) % n],
+                        w[at + 2],
+                        lines[(line + 3) % n],
+                        w[at + 3],
+                        sums,
+                        length);
+            }
+            for (; at < end; at++, line++) {
+                add(lines[line % n], w[at], sums, length);
             }
             clip(sums, length);
         }

@@ -54,20 +54,15 @@ record RgbPicture(int width, int height, byte[] samples, Layout layout) {
     }
 
     /**
-     * The samples of columns as numbers 0 to 255: of each column its reds from top to bottom, its greens, its blues.
+     * The samples of a part of a column as numbers 0 to 255: its reds from top to bottom, its greens, its blues.
      *
-     * @param left the first column
-     * @param top  the first row
-     * @param out  an array for each column, of at least {@code 3 * rows} numbers
+     * @param out of at least {@code 3 * rows} numbers
      */
-    void columns(int left, int top, int rows, int[][] out) {
-        int corner = layout.first() + top * layout.row() + left * layout.pixel();
-        for (int x = 0; x < out.length; x++) {
-            int at = corner + x * layout.pixel();
-            column(at + layout.red(), rows, out[x], 0);
-            column(at + layout.green(), rows, out[x], rows);
-            column(at + layout.blue(), rows, out[x], 2 * rows);
-        }
+    void column(int x, int top, int rows, int[] out) {
+        int at = layout.first() + top * layout.row() + x * layout.pixel();
+        column(at + layout.red(), rows, out, 0);
+        column(at + layout.green(), rows, out, rows);
+        column(at + layout.blue(), rows, out, 2 * rows);
     }
 
     private void column(int at, int rows, int[] out, int to) {

@@ -1,7 +1,12 @@
 package org.lexvla.model;
 
+import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -30,6 +35,18 @@ import org.lexvla.lexical.Device;
 final class SafetensorsFile implements AutoCloseable {
     /** The limit of the reference implementation. */
     static final long MAX_HEADER = 100_000_000;
+
+    /**
+     * A header nests three deep: all of it, a tensor, its shape. Deeper ones are refused before they are built, for a level takes
+     * 200 to 300 bytes of memory and one of the file. Strict otherwise as {@link ConfigJson#JSON}.
+     */
+    private static final JsonMapper HEADER = JsonMapper.builder(JsonFactory.builder()
+                    .streamReadConstraints(
+                            StreamReadConstraints.builder().maxNestingDepth(3).build())
+                    .build())
+            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+            .build();
 
     record Entry(SafetensorsType type, long[] shape, long begin, long end) {
         long bytes() {
@@ -111,7 +128,7 @@ final class SafetensorsFile implements AutoCloseable {
         }
         JsonNode root;
         try {
-            root = ConfigJson.JSON.readTree(json);
+            root = HEADER.readTree(json);
         } catch (JsonProcessingException e) {
             throw malformed(path, "has a header that is not proper JSON: " + e.getOriginalMessage());
         }

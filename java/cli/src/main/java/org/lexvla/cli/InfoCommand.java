@@ -2,8 +2,10 @@ package org.lexvla.cli;
 
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import org.lexvla.lexical.Sparsification;
 import org.lexvla.model.ModelSummary;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -44,8 +46,22 @@ final class InfoCommand implements Callable<Integer> {
         facts.put("trained_parameters", model.trainedParameters());
         facts.put("vocabulary", model.vocabulary());
         facts.put("width", model.text().hiddenSize());
+        facts.put("text_side", model.textSide().name().toLowerCase(Locale.ROOT));
         facts.put("prompt", model.prompt().template());
+        facts.put("pool_cls", model.poolCls());
+        facts.put("keeps", keeps(model.sparsification()));
         return facts;
+    }
+
+    /** What encoding keeps, in words. */
+    private static String keeps(Sparsification sparsification) {
+        String kept = "every word";
+        if (sparsification instanceof Sparsification.Threshold threshold) {
+            kept = String.format(Locale.ROOT, "words of at least %.6f", threshold.value());
+        } else if (sparsification instanceof Sparsification.TopK top) {
+            kept = "the " + top.k() + " strongest words";
+        }
+        return kept + (sparsification.renormalize() ? ", with norm 1 again" : "");
     }
 
     static void print(Map<String, Object> facts, Console console) {

@@ -22,17 +22,21 @@ final class SparsityOptions {
         private Float threshold;
     }
 
-    @Option(names = "--renormalize", description = "Give every vector norm 1 again after words were dropped.")
-    private boolean renormalize;
+    @Option(
+            names = "--renormalize",
+            negatable = true,
+            description =
+                    "Give every vector norm 1 again after words were dropped, or leave it (default: what the model says).")
+    private Boolean renormalize;
 
     Sparsification get(LexVla model) {
         Sparsification own = model.config().sparsification();
+        Sparsification chosen = own;
         if (choice.topK != null) {
-            return Sparsification.topK(choice.topK).withRenormalize(renormalize);
+            chosen = Sparsification.topK(choice.topK);
+        } else if (choice.threshold != null) {
+            chosen = Sparsification.threshold(choice.threshold);
         }
-        if (choice.threshold != null) {
-            return Sparsification.threshold(choice.threshold).withRenormalize(renormalize);
-        }
-        return renormalize ? own.withRenormalize(true) : own;
+        return chosen.withRenormalize(renormalize == null ? own.renormalize() : renormalize);
     }
 }

@@ -1,6 +1,7 @@
 package org.lexvla.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 import static org.lexvla.cli.TinyRun.assertFails;
 import static org.lexvla.cli.TinyRun.lexvla;
 
@@ -9,9 +10,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.memory.RootAllocator;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.lexvla.lexical.LexicalBatch;
+import org.lexvla.lexical.Vocabulary;
 
 /** The commands as a user runs them: one after the other on files, and with what users get wrong. */
 class CommandsTest {
@@ -93,6 +98,46 @@ class CommandsTest {
         TinyRun.Said again = lexvla(arguments.toArray(String[]::new));
         assertThat(again.code()).isEqualTo(1);
         assertThat(again.json().get("error").asText()).contains("exists already", model);
+    }
+
+    @Test
+    void whatAModelKeepsIsSetWhenItIsMadeShownAndRespected() throws Exception {
+        String model = directory.resolve("five").toString();
+        List<String> init = new ArrayList<>(List.of("init", "--vision", run + "/vision", "--text", run + "/text"));
+        init.addAll(List.of("--config", config, "--set", "sparsification.topK=5"));
+        init.addAll(List.of("--set", "sparsification.renormalize=true", "--out", model, "--json"));
+        TinyRun.Said made = lexvla(init.toArray(String[]::new));
+        assertThat(made.code()).as(made.err()).isZero();
+        assertThat(made.json().get("keeps").asText()).isEqualTo("the 5 strongest words, with norm 1 again");
+        JsonNode info = lexvla("info", model, "--json").json();
+        assertThat(info.get("keeps")).isEqualTo(made.json().get("keeps"));
+        assertThat(lexvla("info", run, "--json").json().get("keeps").asText()).startsWith("words of at least 0.");
+        assertThat(squaredNorms(model, "own.arrow", 5))
+                .allSatisfy(norm -> assertThat(norm).isCloseTo(1, within(1e-6)));
+        assertThat(squaredNorms(model, "other.arrow", 3, "--top-k", "3", "--no-renormalize"))
+                .allSatisfy(norm -> assertThat(norm).isLessThan(0.999));
+    }
+
+    private static List<Double> squaredNorms(String model, String name, int words, String... more) throws Exception {
+        Path out = directory.resolve(name);
+        List<String> encode = new ArrayList<>(List.of("encode", "texts", "--model", model, "--data", table));
+        encode.addAll(List.of("--out", out.toString(), "--json"));
+        encode.addAll(List.of(more));
+        JsonNode encoded = lexvla(encode.toArray(String[]::new)).json();
+        assertThat(encoded.get("active_words").asDouble()).isEqualTo(words);
+        List<Double> norms = new ArrayList<>();
+        try (BufferAllocator allocator = new RootAllocator();
+                LexicalBatch.Stored stored =
+                        LexicalBatch.read(out, Vocabulary.load(Path.of(model, "vocabulary.json")), allocator)) {
+            for (int row = 0; row < stored.batch().size(); row++) {
+                double sum = 0;
+                for (float weight : stored.batch().get(row).weights()) {
+                    sum += (double) weight * weight;
+                }
+                norms.add(sum);
+            }
+        }
+        return norms;
     }
 
     @Test

@@ -24,6 +24,7 @@ public final class InitOptions {
     private int adapterHidden;
     private LoraConfig lora = LoraConfig.standard();
     private Sparsification sparsification;
+    private boolean renormalize;
     private ImageTransform transform;
     private BackboneOptions backbones = BackboneOptions.standard();
     private TextSide textSide = TextSide.LANGUAGE_MODEL;
@@ -42,6 +43,7 @@ public final class InitOptions {
         this.adapterHidden = other.adapterHidden;
         this.lora = other.lora;
         this.sparsification = other.sparsification;
+        this.renormalize = other.renormalize;
         this.transform = other.transform;
         this.backbones = other.backbones;
         this.textSide = other.textSide;
@@ -126,6 +128,13 @@ public final class InitOptions {
         return copy;
     }
 
+    /** Whether what {@code encode…} keeps gets norm 1 again, whatever {@link #withSparsification} says; default false: as that says. */
+    public InitOptions withRenormalize(boolean renormalize) {
+        InitOptions copy = new InitOptions(this);
+        copy.renormalize = renormalize;
+        return copy;
+    }
+
     /**
      * How pictures are made ready. Null, the default, is SPEC §4: shorter side and crop both as wide as the crop in the visual
      * encoder's {@code preprocessor_config.json}, with its mean and deviation; without that file 224, or less if the encoder
@@ -193,7 +202,8 @@ public final class InitOptions {
     }
 
     Sparsification sparsification(int vocabulary) {
-        return sparsification == null ? Sparsification.standard(vocabulary) : sparsification;
+        Sparsification chosen = sparsification == null ? Sparsification.standard(vocabulary) : sparsification;
+        return renormalize ? chosen.withRenormalize(true) : chosen;
     }
 
     ImageTransform transform() {

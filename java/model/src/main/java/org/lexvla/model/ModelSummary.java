@@ -2,6 +2,7 @@ package org.lexvla.model;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import org.lexvla.lexical.Sparsification;
 import org.lexvla.lexical.Vocabulary;
 
 /**
@@ -14,9 +15,20 @@ import org.lexvla.lexical.Vocabulary;
  * @param lora       its low-rank updates; trained
  * @param vocabulary V, number of words
  * @param prompt     what the language model is asked
+ * @param textSide   what turns a text into words
+ * @param poolCls    whether the CLS token takes part in the maximum
+ * @param sparsification what encoding keeps
  */
 public record ModelSummary(
-        DinoV2Config vision, AdapterConfig adapter, LlamaConfig text, LoraConfig lora, int vocabulary, Prompt prompt) {
+        DinoV2Config vision,
+        AdapterConfig adapter,
+        LlamaConfig text,
+        LoraConfig lora,
+        int vocabulary,
+        Prompt prompt,
+        TextSide textSide,
+        boolean poolCls,
+        Sparsification sparsification) {
 
     /**
      * Of a model directory.
@@ -35,7 +47,10 @@ public record ModelSummary(
                 LlamaConfig.load(config.text()),
                 LoraConfig.load(model.resolve(ModelDirectory.LORA)),
                 Vocabulary.load(model.resolve(ModelDirectory.VOCABULARY)).size(),
-                config.prompt());
+                config.prompt(),
+                config.textSide(),
+                config.poolCls(),
+                config.sparsification());
     }
 
     /**
@@ -58,7 +73,10 @@ public record ModelSummary(
                     language,
                     options.lora(),
                     vocabulary.size(),
-                    options.prompt());
+                    options.prompt(),
+                    options.textSide(),
+                    options.poolCls(),
+                    options.sparsification(vocabulary.size()));
         }
     }
 
@@ -72,8 +90,9 @@ public record ModelSummary(
         return Lora.parameterCount(lora, text);
     }
 
-    /** All that is trained by default: image codebook, adapter, LoRA and the logit scale. */
+    /** All that is trained by default: image codebook, adapter, LoRA (of a language model that is used) and the logit scale. */
     public long trainedParameters() {
-        return codebookParameters() + adapter.parameterCount() + loraParameters() + 1;
+        long updates = textSide == TextSide.LANGUAGE_MODEL ? loraParameters() : 0;
+        return codebookParameters() + adapter.parameterCount() + updates + 1;
     }
 }

@@ -84,6 +84,8 @@ public final class FreshModel {
                     .withVocabulary(rule(config), counts(config, tokenizer, captions))
                     .withPrompt(prompt(config))
                     .withPoolCls(config.poolCls())
+                    .withSparsification(config.sparsification().choice())
+                    .withRenormalize(config.sparsification().renormalize())
                     .withTextSide(Range.oneOf("textSide", config.textSide(), TextSide.class))
                     .withBackbones(config.backbones().options())
                     .withAdapter(config.adapter().heads(), config.adapter().mlpHidden())

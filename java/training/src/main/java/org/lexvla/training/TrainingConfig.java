@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonIgnore;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import org.lexvla.lexical.Sparsification;
 import org.lexvla.model.BackboneOptions;
 import org.lexvla.model.DinoV2Config;
 import org.lexvla.model.TextSide;
@@ -14,7 +15,7 @@ import org.lexvla.model.UnknownTensors;
  * addressed on a command line by the same names with dots: {@code --set loss.lambda.image=1e-3}.
  *
  * <p>Settings under {@code fresh}, {@code backbones}, {@code adapter}, {@code lora} and {@code vocabulary}, and {@code prompt},
- * {@code captionTokens}, {@code textSide} and {@code poolCls}, make a new model; a run that continues from a model takes these from it.
+ * {@code captionTokens}, {@code textSide}, {@code poolCls} and {@code sparsification}, make a new model; a run that continues from a model takes these from it.
  *
  * @param steps         optimizer steps; 0: as many as {@code epochs} ask for
  * @param epochs        passes over the pairs when {@code steps} is 0
@@ -33,6 +34,7 @@ import org.lexvla.model.UnknownTensors;
  * @param captionTokens longer captions are cut to this
  * @param textSide      language_model; or bag_of_words: a caption's own nouns, adjectives and non-auxiliary verbs in its place
  * @param poolCls       whether CLS takes part in the pooling of a picture
+ * @param sparsification which words encoding keeps
  * @param adapter       between the visual backbone and the codebook
  * @param lora          low-rank update of the language model
  * @param vocabulary    which tokens are words
@@ -56,6 +58,7 @@ public record TrainingConfig(
         int captionTokens,
         String textSide,
         boolean poolCls,
+        Kept sparsification,
         Adapter adapter,
         Lora lora,
         Vocabulary vocabulary,
@@ -241,6 +244,32 @@ public record TrainingConfig(
     }
 
     /**
+     * Which words of a vector encoding keeps, on both sides (SPEC §5); training sees all.
+     *
+     * @param threshold   those of at least this weight; 0: the paper's, 1/√V
+     * @param topK        so many strongest instead; 0: by threshold
+     * @param renormalize whether what is kept gets norm 1 again
+     */
+    public record Kept(double threshold, int topK, boolean renormalize) {
+        public Kept {
+            Range.within("sparsification.threshold", threshold, 0, 1);
+            Range.atLeast("sparsification.topK", topK, 0);
+            if (threshold > 0 && topK > 0) {
+                throw new IllegalArgumentException("settings sparsification.threshold is " + threshold
+                        + " and sparsification.topK " + topK + ": either decides by itself, set the other to 0");
+            }
+        }
+
+        /** Null where it is the paper's threshold, which depends on the vocabulary. */
+        Sparsification choice() {
+            if (topK > 0) {
+                return Sparsification.topK(topK);
+            }
+            return threshold > 0 ? Sparsification.threshold((float) threshold) : null;
+        }
+    }
+
+    /**
      * The adapter of a new model.
      *
      * @param heads     of its attention layer
@@ -376,6 +405,7 @@ public record TrainingConfig(
                 77,
                 "language_model",
                 true,
+                new Kept(0, 0, false),
                 new Adapter(12, 0),
                 new Lora(8, 16, 0, org.lexvla.model.LoraConfig.ALL_TARGETS),
                 new Vocabulary(0, false, false),

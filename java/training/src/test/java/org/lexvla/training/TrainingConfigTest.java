@@ -11,6 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.lexvla.lexical.Sparsification;
 
 class TrainingConfigTest {
     @TempDir
@@ -119,6 +120,8 @@ class TrainingConfigTest {
         "lora.targets=q_proj, lora.targets, a list",
         "backbones.interpolation=nearest, backbones.interpolation, 'one of [offset, size, antialias]'",
         "backbones.unknownTensors=maybe, backbones.unknownTensors, 'one of [refuse, leave_out]'",
+        "sparsification.threshold=1.5, sparsification.threshold, from 0 to 1",
+        "sparsification.topK=-1, sparsification.topK, at least 0",
         "fresh.vision.image=100, fresh.vision.image, a positive multiple of 14",
         "optimizer=3, optimizer, is a group"
     })
@@ -127,6 +130,23 @@ class TrainingConfigTest {
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining(key)
                 .hasMessageContaining(expected);
+    }
+
+    @Test
+    void wordsAreKeptByThresholdOrByNumber() throws IOException {
+        assertThat(TrainingConfig.standard().sparsification().choice()).isNull();
+        assertThat(TrainingConfig.load(null, List.of("sparsification.threshold=0.01"))
+                        .sparsification()
+                        .choice())
+                .isEqualTo(Sparsification.threshold(0.01f));
+        assertThat(TrainingConfig.load(null, List.of("sparsification.topK=512"))
+                        .sparsification()
+                        .choice())
+                .isEqualTo(Sparsification.topK(512));
+        assertThatThrownBy(() ->
+                        TrainingConfig.load(null, List.of("sparsification.topK=512", "sparsification.threshold=0.01")))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("sparsification.topK 512: either decides by itself, set the other to 0");
     }
 
     @Test

@@ -25,7 +25,8 @@ import picocli.CommandLine.Option;
         description = {
             "Make a model from a DINOv2 and a Llama in Hugging Face layout.",
             "Codebooks from lm_head, vocabulary by the rule of the documentation, a fresh adapter, LoRA that changes"
-                    + " nothing yet. The backbones are referred to, not copied."
+                    + " nothing yet. The backbones are referred to, not copied; of their weights only the words' rows of lm_head are"
+                    + " read."
         },
         mixinStandardHelpOptions = true,
         footer = {
@@ -98,9 +99,7 @@ final class InitCommand implements Callable<Integer> {
         if (target.dryRun) {
             console.line("Nothing was made.");
         } else {
-            try (LexVla model = LexVla.init(vision, text, options)) {
-                model.save(target.out);
-            }
+            LexVla.create(vision, text, options, target.out);
             console.line("Written to %s.", target.out);
             result.put("model", target.out.toString());
         }

@@ -67,15 +67,26 @@ public final class DinoV2 implements AutoCloseable {
     public static DinoV2 load(
             Path directory, DinoV2Config config, Device device, ScalarType type, UnknownTensors unknown) {
         try (Safetensors file = Safetensors.open(directory)) {
-            boolean vit = VitNames.usedIn(file);
-            Parameters.Layout layout = new Parameters.Layout(
-                    config.shapes(), Set.of(MASK_TOKEN), name -> vit && VitNames.ignored(name), unknown);
-            CheckpointView view = view(file, config, layout.shapes().keySet());
-            return new DinoV2(config, Parameters.load("DINOv2", view, layout, device, type));
+            Parameters.Layout layout = layout(file, config, unknown);
+            return new DinoV2(config, Parameters.load("DINOv2", view(file, config), layout, device, type));
         }
     }
 
-    private static CheckpointView view(Safetensors file, DinoV2Config config, Set<String> names) {
+    /** Refuses what {@link #load(Path, DinoV2Config, Device, ScalarType, UnknownTensors)} would refuse, and reads no weight. */
+    static void check(Path directory, DinoV2Config config, UnknownTensors unknown) {
+        try (Safetensors file = Safetensors.open(directory)) {
+            Parameters.check("DINOv2", view(file, config), layout(file, config, unknown));
+        }
+    }
+
+    private static Parameters.Layout layout(Safetensors file, DinoV2Config config, UnknownTensors unknown) {
+        boolean vit = VitNames.usedIn(file);
+        return new Parameters.Layout(
+                config.shapes(), Set.of(MASK_TOKEN), name -> vit && VitNames.ignored(name), unknown);
+    }
+
+    private static CheckpointView view(Safetensors file, DinoV2Config config) {
+        Set<String> names = config.shapes().keySet();
         if (DinoV2OriginalNames.usedIn(file)) {
             return new CheckpointView(file, DinoV2OriginalNames.parts(names));
         }

@@ -92,6 +92,28 @@ public final class LexVla implements AutoCloseable {
         return open(() -> ModelParts.init(visionDirectory, textDirectory, options), null);
     }
 
+    /**
+     * Makes a new model as {@link #init} and {@link #save(Path)} would, and does not load the backbones: names and shapes of their
+     * tensors are checked, and of their weights only the words' rows of the output matrix are read. Whether the others are finite is
+     * looked at when the model is loaded.
+     *
+     * @param options device and element type are without meaning: the codebook is that of the file
+     * @param directory of the model
+     * @throws IOException              if a file or directory is missing, cannot be read or cannot be written
+     * @throws IllegalArgumentException if files do not fit together, or no token fits the vocabulary's rule
+     */
+    public static void create(Path visionDirectory, Path textDirectory, InitOptions options, Path directory)
+            throws IOException {
+        PointerScope scope = new PointerScope();
+        try {
+            ModelParts.create(visionDirectory, textDirectory, options, directory);
+        } catch (UncheckedIOException e) {
+            throw new IOException(e.getMessage(), e);
+        } finally {
+            scope.close();
+        }
+    }
+
     /** Where the parts of a model come from. */
     private interface Source {
         ModelParts parts() throws IOException;

@@ -68,21 +68,40 @@ public final class Llama implements AutoCloseable {
     /** As {@link #load(Path, Device, ScalarType)}, with a choice about tensors the model has no place for. */
     public static Llama load(Path directory, Device device, ScalarType type, UnknownTensors unknown) {
         LlamaConfig config = LlamaConfig.load(directory);
+        Parameters.Layout layout = layout(config, unknown);
+        try (Safetensors file = LlamaMetaNames.open(directory)) {
+            return new Llama(config, Parameters.load("Llama", view(file, config), layout, device, type));
+        }
+    }
+
+    /**
+     * The output matrix of a directory, as its file holds it, and nothing else: names and shapes of all tensors are checked, no other
+     * is read. It is mapped; its pages are read when they are touched.
+     */
+    static Tensor outputMatrix(Path directory, UnknownTensors unknown) {
+        LlamaConfig config = LlamaConfig.load(directory);
+        try (Safetensors file = LlamaMetaNames.open(directory)) {
+            CheckpointView view = view(file, config);
+            Parameters.check("Llama", view, layout(config, unknown));
+            return view.tensor(config.tied() ? INPUT : OUTPUT, Device.cpu());
+        }
+    }
+
+    private static Parameters.Layout layout(LlamaConfig config, UnknownTensors unknown) {
         // Old checkpoints store the rotary frequencies; a tied one may store its output matrix all the same.
-        Parameters.Layout layout = new Parameters.Layout(
+        return new Parameters.Layout(
                 config.shapes(),
                 Set.of(),
                 name -> name.endsWith("rotary_emb.inv_freq")
                         || LlamaMetaNames.ignored(name)
                         || config.tied() && name.equals(OUTPUT),
                 unknown);
-        try (Safetensors file = LlamaMetaNames.open(directory)) {
-            CheckpointView view = LlamaMetaNames.usedIn(file)
-                    ? new CheckpointView(
-                            file, LlamaMetaNames.parts(layout.shapes().keySet(), config))
-                    : new CheckpointView(file);
-            return new Llama(config, Parameters.load("Llama", view, layout, device, type));
-        }
+    }
+
+    private static CheckpointView view(Safetensors file, LlamaConfig config) {
+        return LlamaMetaNames.usedIn(file)
+                ? new CheckpointView(file, LlamaMetaNames.parts(config.shapes().keySet(), config))
+                : new CheckpointView(file);
     }
 
     /** A new float32 model as Llama begins its training: normal weights of deviation 0.02. */

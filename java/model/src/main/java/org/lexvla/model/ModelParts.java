@@ -54,11 +54,36 @@ final class ModelParts implements AutoCloseable {
     static ModelParts init(Path visionDirectory, Path textDirectory, InitOptions options) throws IOException {
         ModelParts parts = new ModelParts(options.device());
         try {
-            parts.make(visionDirectory, textDirectory, options);
+            parts.backbones(visionDirectory, textDirectory, options.backbones(), options.type());
+            parts.make(
+                    visionDirectory,
+                    parts.vision.config(),
+                    textDirectory,
+                    parts.text.config(),
+                    parts.text.outputMatrix(),
+                    options);
+            parts.text.attach(parts.lora);
             return parts.ready();
         } catch (IOException | RuntimeException e) {
             parts.close();
             throw e;
+        }
+    }
+
+    /** Writes a new model without loading its backbones: names and shapes are checked, of the weights only Z_txt is read. */
+    static void create(Path visionDirectory, Path textDirectory, InitOptions options, Path directory)
+            throws IOException {
+        try (ModelParts parts = new ModelParts(Device.cpu())) {
+            requireBackbones(visionDirectory, textDirectory);
+            parts.tokenizer = Tokenizer.load(textDirectory);
+            UnknownTensors unknown = options.backbones().unknown();
+            DinoV2Config visual = visualConfig(visionDirectory, options.backbones());
+            DinoV2.check(visionDirectory, visual, unknown);
+            Tensor output = Llama.outputMatrix(textDirectory, unknown);
+            parts.make(visionDirectory, visual, textDirectory, LlamaConfig.load(textDirectory), output, options);
+            Parameters.warnOfNonFinite(
+                    "Llama", textDirectory, Map.of("the words' rows of " + Llama.OUTPUT, parts.textCodebook()));
+            ModelDirectory.save(directory, parts, parts.config);
         }
     }
 
@@ -106,17 +131,23 @@ final class ModelParts implements AutoCloseable {
         text.attach(lora);
     }
 
-    private void make(Path visionDirectory, Path textDirectory, InitOptions options) throws IOException {
-        backbones(visionDirectory, textDirectory, options.backbones(), options.type());
+    /** All that is not a backbone. */
+    private void make(
+            Path visionDirectory,
+            DinoV2Config visual,
+            Path textDirectory,
+            LlamaConfig language,
+            Tensor outputMatrix,
+            InitOptions options)
+            throws IOException {
         vocabulary = Vocabulary.select(tokenizer.tokens(), options.rule(), options.tokenCounts());
-        ModelDirectory.requireTokens(vocabulary, tokenizer, text.config().vocabularySize(), textDirectory);
-        transform = options.transform() == null ? transform(visionDirectory, vision.config()) : options.transform();
-        requirePatches(visionDirectory);
-        AdapterConfig shape =
-                options.adapter(vision.config().hiddenSize(), text.config().hiddenSize());
+        ModelDirectory.requireTokens(vocabulary, tokenizer, language.vocabularySize(), textDirectory);
+        transform = options.transform() == null ? transform(visionDirectory, visual) : options.transform();
+        requirePatches(visionDirectory, visual);
+        AdapterConfig shape = options.adapter(visual.hiddenSize(), language.hiddenSize());
         adapter = Adapter.random(shape, options.seed(), device);
-        lora = Lora.create(options.lora(), text.config(), options.seed(), device);
-        Tensor words = outputRows();
+        lora = Lora.create(options.lora(), language, options.seed(), device);
+        Tensor words = rows(outputMatrix);
         codebooks(words, words, LibTorch.of(new float[] {(float) Math.log(1 / TEMPERATURE)}));
         config = new LexVlaConfig(
                         visionDirectory,
@@ -128,22 +159,24 @@ final class ModelParts implements AutoCloseable {
                         options.backbones(),
                         options.textSide())
                 .withBackbones(visionDirectory, textDirectory);
-        text.attach(lora);
     }
 
     private void backbones(Path visionDirectory, Path textDirectory, BackboneOptions options, ScalarType type)
             throws IOException {
+        requireBackbones(visionDirectory, textDirectory);
+        tokenizer = Tokenizer.load(textDirectory);
+        vision = DinoV2.load(visionDirectory, visualConfig(visionDirectory, options), device, type, options.unknown());
+        text = Llama.load(textDirectory, device, type, options.unknown());
+    }
+
+    private static void requireBackbones(Path visionDirectory, Path textDirectory) throws IOException {
         ModelDirectory.requireBackbone("vision", visionDirectory);
         ModelDirectory.requireBackbone("text", textDirectory);
-        tokenizer = Tokenizer.load(textDirectory);
-        DinoV2Config shape = DinoV2Config.load(visionDirectory);
-        vision = DinoV2.load(
-                visionDirectory,
-                options.interpolation() == null ? shape : shape.with(options.interpolation()),
-                device,
-                type,
-                options.unknown());
-        text = Llama.load(textDirectory, device, type, options.unknown());
+    }
+
+    private static DinoV2Config visualConfig(Path directory, BackboneOptions options) {
+        DinoV2Config config = DinoV2Config.load(directory);
+        return options.interpolation() == null ? config : config.with(options.interpolation());
     }
 
     /** SPEC §4's transform in the words of the encoder's own files. */
@@ -155,8 +188,8 @@ final class ModelParts implements AutoCloseable {
         return ImageTransform.imageNet(Math.min(STANDARD_SIZE, vision.imageSize()));
     }
 
-    private void requirePatches(Path directory) {
-        int patch = vision.config().patchSize();
+    private void requirePatches(Path directory, DinoV2Config visual) {
+        int patch = visual.patchSize();
         if (transform.crop() % patch != 0) {
             throw new IllegalArgumentException(
                     "pictures are cropped to " + transform.crop() + ", which is no multiple of the" + " patch size "
@@ -166,9 +199,13 @@ final class ModelParts implements AutoCloseable {
 
     /** The rows of the output matrix that belong to the words: Z_txt of a new model. */
     private Tensor outputRows() {
+        return rows(text.outputMatrix());
+    }
+
+    private Tensor rows(Tensor outputMatrix) {
         long[] rows = Arrays.stream(vocabulary.tokenIds()).asLongStream().toArray();
         Tensor ids = LibTorch.of(rows, rows.length).to(LibTorch.device(device), ScalarType.Long);
-        return torch.index_select(text.outputMatrix().detach(), 0, ids);
+        return torch.index_select(outputMatrix.detach(), 0, ids);
     }
 
     private void codebooks(Tensor words, Tensor image, Tensor scale) {
@@ -187,7 +224,8 @@ final class ModelParts implements AutoCloseable {
         adapter.parameters().forEach((name, tensor) -> tensors.put(ModelDirectory.ADAPTER + name, tensor));
         tensors.put(ModelDirectory.IMAGE_CODEBOOK, imageCodebook());
         tensors.put(ModelDirectory.LOGIT_SCALE, logitScale());
-        if (!outputRows().equal(textCodebook())) {
+        // Without a language model at hand the model is new.
+        if (text != null && !outputRows().equal(textCodebook())) {
             tensors.put(ModelDirectory.TEXT_CODEBOOK, textCodebook());
         }
         return tensors;

@@ -1,5 +1,6 @@
 package org.lexvla.model;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -79,7 +80,9 @@ final class Parameters implements AutoCloseable {
                 Tensor tensor = file.tensor(name, device);
                 parameters.put(name, tensor.scalar_type().intern() == kept ? tensor : tensor.to(kept));
             }
-            parameters.warnOfNonFinite(file);
+            Map<String, Tensor> labelled = new LinkedHashMap<>();
+            parameters.tensors.forEach((name, tensor) -> labelled.put(file.label(name), tensor));
+            warnOfNonFinite(owner, file.source(), labelled);
             return parameters;
         } catch (RuntimeException e) {
             parameters.close();
@@ -87,7 +90,8 @@ final class Parameters implements AutoCloseable {
         }
     }
 
-    private static void check(String owner, CheckpointView file, Layout layout) {
+    /** Refuses a checkpoint with tensors missing, unknown or of another shape; reads none. */
+    static void check(String owner, CheckpointView file, Layout layout) {
         List<String> missing = new ArrayList<>();
         List<String> misshapen = new ArrayList<>();
         Set<String> names = file.names();
@@ -135,21 +139,21 @@ final class Parameters implements AutoCloseable {
         }
     }
 
-    /** Reads every weight once, which computing with them does as well. */
-    private void warnOfNonFinite(CheckpointView file) {
+    /** Reads every weight once, which computing with them does as well; what is only looked at by shape is not looked through. */
+    static void warnOfNonFinite(String owner, Path source, Map<String, Tensor> tensors) {
         List<String> names = new ArrayList<>();
         tensors.forEach((name, tensor) -> {
             // A sum is finite if all are, unless it overflows; it needs no memory.
             if (!Double.isFinite(tensor.sum().item_double())
                     && !tensor.isfinite().all().item_bool()) {
-                names.add(file.label(name));
+                names.add(name);
             }
         });
         if (!names.isEmpty()) {
             LOG.warn(
                     "{} weights at {} hold NaN or infinite values in {} tensors: {}; the model will compute NaN",
                     owner,
-                    file.source(),
+                    source,
                     names.size(),
                     listed(names, ", "));
         }

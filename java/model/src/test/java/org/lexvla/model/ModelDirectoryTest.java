@@ -8,11 +8,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -232,6 +234,67 @@ class ModelDirectoryTest {
                     .isThrownBy(() -> LexVla.load(saved, Device.cpu()))
                     .withMessageContaining("adapter lacks the parameter");
         }
+    }
+
+    @Test
+    void creatingWritesWhatMakingAndSavingWrite() throws IOException {
+        InitOptions options = InitOptions.standard().withSeed(5).withPoolCls(false);
+        try (LexVla model = LexVla.init(vision, text, options)) {
+            model.save(saved);
+        }
+        Path created = directory.resolve("created");
+        LexVla.create(vision, text, options, created);
+        try (Stream<Path> files = Files.walk(saved)) {
+            for (Path file : files.filter(Files::isRegularFile).toList()) {
+                assertThat(created.resolve(saved.relativize(file))).hasSameBinaryContentAs(file);
+            }
+        }
+        try (Stream<Path> files = Files.walk(created);
+                Stream<Path> others = Files.walk(saved)) {
+            assertThat(files.count()).isEqualTo(others.count());
+        }
+        LexVla.load(created, Device.cpu()).close();
+    }
+
+    /** Weights that are not finite are seen when they are read, and creating a model does not read them. */
+    @Test
+    void creatingReadsTheRowsOfTheWordsAlone() throws IOException {
+        Map<String, Tensor> tensors = new LinkedHashMap<>();
+        try (Safetensors file = Safetensors.open(text)) {
+            file.names()
+                    .forEach(name ->
+                            tensors.put(name, file.tensor(name, Device.cpu()).clone()));
+        }
+        Path spoilt = Files.createDirectories(directory.resolve("spoilt"));
+        for (String name : List.of("config.json", "tokenizer.json", "tokenizer_config.json")) {
+            Files.copy(text.resolve(name), spoilt.resolve(name));
+        }
+        tensors.get("model.layers.0.mlp.up_proj.weight").fill_(new Scalar(Double.NaN));
+        tensors.get("model.embed_tokens.weight").fill_(new Scalar(Double.NaN));
+        // Token 0 is special, so no word.
+        tensors.get(Llama.OUTPUT).narrow(0, 0, 1).fill_(new Scalar(Double.NaN));
+        Safetensors.write(spoilt.resolve("model.safetensors"), tensors, Map.of());
+        Path created = directory.resolve("created");
+        try (Warnings warnings = new Warnings(Parameters.class)) {
+            LexVla.create(vision, spoilt, InitOptions.standard(), created);
+            assertThat(warnings.messages()).isEmpty();
+            LexVla.load(created, Device.cpu()).close();
+            assertThat(warnings.messages()).singleElement().asString().contains("in 3 tensors");
+        }
+        int word = Vocabulary.load(created.resolve("vocabulary.json")).tokenId(0);
+        tensors.get(Llama.OUTPUT).narrow(0, word, 1).fill_(new Scalar(Double.NaN));
+        Safetensors.write(spoilt.resolve("model.safetensors"), tensors, Map.of());
+        try (Warnings warnings = new Warnings(Parameters.class)) {
+            LexVla.create(vision, spoilt, InitOptions.standard(), directory.resolve("again"));
+            assertThat(warnings.messages()).singleElement().asString().contains("the words' rows of lm_head.weight");
+        }
+        tensors.remove("model.layers.0.mlp.up_proj.weight");
+        Safetensors.write(spoilt.resolve("model.safetensors"), tensors, Map.of());
+        Path never = directory.resolve("never");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> LexVla.create(vision, spoilt, InitOptions.standard(), never))
+                .withMessageContaining("model.layers.0.mlp.up_proj.weight");
+        assertThat(never).doesNotExist();
     }
 
     @Test

@@ -22,6 +22,11 @@ final class ConfigOptions {
     private List<String> settings = new ArrayList<>();
 
     TrainingConfig get() throws IOException {
-        return TrainingConfig.load(config, settings);
+        return get(null);
+    }
+
+    /** @param standard the file where none is named; null: the settings of the paper */
+    TrainingConfig get(Path standard) throws IOException {
+        return TrainingConfig.load(config == null ? standard : config, settings);
     }
 }

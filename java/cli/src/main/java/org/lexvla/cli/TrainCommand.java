@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.lexvla.model.LexVla;
 import org.lexvla.training.CaptionDataset;
+import org.lexvla.training.Checkpoint;
 import org.lexvla.training.FreshModel;
 import org.lexvla.training.SkippedSample;
 import org.lexvla.training.StepReport;
@@ -29,7 +30,8 @@ import picocli.CommandLine.Option;
         footer = {
             "",
             "Example: ./lexvla train --data captions.tsv --config configs/demo.yaml --out run --set steps=500",
-            "Then:    ./lexvla evaluate retrieval --model run --data captions.tsv"
+            "Then:    ./lexvla evaluate retrieval --model run --data captions.tsv",
+            "Cut off: ./lexvla train --data captions.tsv --out run --resume"
         })
 final class TrainCommand implements Callable<Integer> {
     @Option(
@@ -52,6 +54,14 @@ final class TrainCommand implements Callable<Integer> {
             description = "Model to continue from (default: a fresh tiny one).")
     private Path model;
 
+    @Option(
+            names = "--resume",
+            description = {
+                "Go on with the run in --out from its last checkpoint, with its own settings where neither --config nor --set says"
+                        + " otherwise; begin it if it has none yet."
+            })
+    private boolean resume;
+
     @Mixin
     private ConfigOptions config;
 
@@ -65,26 +75,42 @@ final class TrainCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        TrainingConfig settings = config.get();
         Inputs.require(data);
-        Inputs.requireAbsent(out);
+        Checkpoint from = null;
+        if (resume) {
+            from = Checkpoint.last(out).orElse(null);
+        } else {
+            Inputs.requireAbsent(out);
+        }
+        TrainingConfig settings = config.get(from == null ? null : from.settings());
         CaptionDataset pairs = CaptionDataset.open(data);
         // Named wrongly, it is found now and not after the first thousand steps.
         HeldOut heldOut = settings.evaluation().every() == 0
                 ? null
                 : HeldOut.open(Path.of(settings.evaluation().data()), console);
         long start = System.nanoTime();
-        try (LexVla trained = model == null ? fresh(settings, pairs) : LexVla.load(model, device.get())) {
-            try (Progress progress = console.progress(
-                    "train", "steps", settings.stepsOver(pairs.pairs().size()))) {
+        int steps = settings.stepsOver(pairs.pairs().size());
+        int done;
+        try (LexVla trained = begin(from, settings, pairs)) {
+            try (Progress progress = console.progress("train", "steps", steps)) {
                 try (RunWatch watch = new RunWatch(trained, settings, out, heldOut, progress)) {
-                    Trainer.run(trained, pairs, settings, out, watch);
+                    done = from == null
+                            ? Trainer.run(trained, pairs, settings, out, watch)
+                            : Trainer.resume(trained, pairs, settings, out, from, watch);
                     last = watch.last();
                 }
             }
         }
-        report(pairs, (System.nanoTime() - start) / 1e9);
+        report(pairs, done, steps, (System.nanoTime() - start) / 1e9);
         return 0;
+    }
+
+    private LexVla begin(Checkpoint from, TrainingConfig settings, CaptionDataset pairs) throws IOException {
+        if (from != null) {
+            console.line("Going on after step %d", from.step());
+            return LexVla.load(from.directory(), device.get());
+        }
+        return model == null ? fresh(settings, pairs) : LexVla.load(model, device.get());
     }
 
     private LexVla fresh(TrainingConfig settings, CaptionDataset pairs) throws IOException {
@@ -93,17 +119,19 @@ final class TrainCommand implements Callable<Integer> {
         }
     }
 
-    private void report(CaptionDataset pairs, double seconds) throws IOException {
+    private void report(CaptionDataset pairs, int done, int steps, double seconds) throws IOException {
         List<SkippedSample> skipped = SkippedSample.list(out.resolve(SkippedSample.FILE));
         Encoder.reportSkipped(
                 skipped.stream()
                         .map(sample -> sample.place() + ", " + sample.name() + ": " + sample.reason())
                         .toList(),
                 console);
-        console.line(
-                "%d steps in %.0f s: loss %.3f, R@1 within the last batch %.2f (image to text) and %.2f (text to image)",
-                last.step(), seconds, last.loss(), last.imageToTextR1(), last.textToImageR1());
-        console.line("Written to %s", out);
+        if (last != null) {
+            console.line(
+                    "%d steps in %.0f s: loss %.3f, R@1 within the last batch %.2f (image to text) and %.2f (text to image)",
+                    last.step(), seconds, last.loss(), last.imageToTextR1(), last.textToImageR1());
+        }
+        console.line(done == steps ? "Written to %s" : "Told to stop: go on with --out %s --resume", out);
         Map<String, Object> result = new LinkedHashMap<>();
         result.put("run", out.toString());
         result.put("pairs", pairs.pairs().size());

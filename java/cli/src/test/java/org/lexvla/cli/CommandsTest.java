@@ -9,7 +9,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.stream.Stream;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
 import org.junit.jupiter.api.BeforeAll;
@@ -35,6 +37,25 @@ class CommandsTest {
         config = tiny.config();
         run = tiny.run();
         training = tiny.training();
+    }
+
+    @Test
+    void trainGoesOnFromItsCheckpoint() throws Exception {
+        Path weights = Path.of(run, "model.safetensors");
+        byte[] uncut = Files.readAllBytes(weights);
+        // As if it had been cut off before its end.
+        try (Stream<Path> files = Files.walk(Path.of(run, "checkpoints", "00000003"))) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(file);
+            }
+        }
+        TinyRun.Said said = lexvla("train", "--data", table, "--out", run, "--resume");
+        assertThat(said.code()).as(said.err()).isZero();
+        assertThat(said.out()).contains("Going on after step 0");
+        assertThat(Files.readAllBytes(weights)).isEqualTo(uncut);
+        TinyRun.Said refused = lexvla("train", "--data", table, "--out", run, "--resume", "--set", "batch=4");
+        assertThat(refused.code()).isOne();
+        assertThat(refused.err()).contains("batch was 8 and is 4");
     }
 
     @Test

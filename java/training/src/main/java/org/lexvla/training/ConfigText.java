@@ -185,6 +185,24 @@ final class ConfigText {
         return key.substring(key.lastIndexOf('.') + 1);
     }
 
+    /** A setting with two values. */
+    record Difference(String key, String one, String other) {}
+
+    /** Where two settings differ, in the order of the keys. */
+    static List<Difference> differences(TrainingConfig one, TrainingConfig other) {
+        ObjectNode left = YAML.valueToTree(one);
+        ObjectNode right = YAML.valueToTree(other);
+        List<Difference> differences = new ArrayList<>();
+        for (String key : keys(left, "")) {
+            String path = "/" + key.replace('.', '/');
+            if (!left.at(path).equals(right.at(path))) {
+                differences.add(new Difference(
+                        key, left.at(path).toString(), right.at(path).toString()));
+            }
+        }
+        return differences;
+    }
+
     private static List<String> keys(ObjectNode tree, String prefix) {
         List<String> keys = new ArrayList<>();
         for (Map.Entry<String, JsonNode> entry : tree.properties()) {

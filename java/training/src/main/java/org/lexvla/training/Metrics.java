@@ -1,32 +1,49 @@
 package org.lexvla.training;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.BufferedWriter;
 import java.io.IOException;
-import java.nio.file.Files;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 
-/** {@code metrics.jsonl}: a {@link StepReport} as JSON per line, flushed, so that a run can be watched. */
+/** {@code metrics.jsonl}: a {@link StepReport} as JSON per line, each written at once, so that a run can be watched. */
 final class Metrics implements AutoCloseable {
     private final ObjectMapper mapper = new ObjectMapper();
-    private final BufferedWriter writer;
+    private final FileChannel channel;
 
-    private Metrics(BufferedWriter writer) {
-        this.writer = writer;
+    private Metrics(FileChannel channel) {
+        this.channel = channel;
     }
 
-    static Metrics open(Path file) throws IOException {
-        return new Metrics(Files.newBufferedWriter(file));
+    /**
+     * Goes on with a file, or begins one.
+     *
+     * @param bytes that stay of it, as {@link #sync} gave them; what came later is cut off
+     */
+    static Metrics open(Path file, long bytes) throws IOException {
+        FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        channel.truncate(bytes);
+        channel.position(channel.size());
+        return new Metrics(channel);
     }
 
     void write(StepReport report) throws IOException {
-        writer.write(mapper.writeValueAsString(report));
-        writer.newLine();
-        writer.flush();
+        ByteBuffer line = ByteBuffer.wrap((mapper.writeValueAsString(report) + "\n").getBytes(StandardCharsets.UTF_8));
+        while (line.hasRemaining()) {
+            channel.write(line);
+        }
+    }
+
+    /** Brings all lines to the disk and says how many bytes they are. */
+    long sync() throws IOException {
+        channel.force(false);
+        return channel.position();
     }
 
     @Override
     public void close() throws IOException {
-        writer.close();
+        channel.close();
     }
 }

@@ -2,23 +2,35 @@ package org.lexvla.training;
 
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.Adam;
-import org.bytedeco.pytorch.AdamOptions;
-import org.bytedeco.pytorch.OptimizerParamGroup;
+import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
-/** LibTorch's Adam over groups of parameters with a learning rate of their own, a schedule, and clipping over all of them. */
+/** {@link Adam} over groups of parameters with a learning rate of their own, a schedule, and clipping over all of them. */
 final class Optimization implements AutoCloseable {
-    /** Parameters whose learning rate is a multiple of that of the run. */
-    record Group(Collection<Tensor> parameters, double factor) {}
+    /**
+     * Parameters whose learning rate is a multiple of that of the run.
+     *
+     * @param parameters by name; no other group has the same names
+     */
+    record Group(Map<String, Tensor> parameters, double factor) {
+        /** Of parameters whose state nobody will ask for by name. */
+        static Group of(Collection<Tensor> parameters, double factor) {
+            Map<String, Tensor> numbered = new LinkedHashMap<>();
+            parameters.forEach(parameter -> numbered.put(String.valueOf(numbered.size()), parameter));
+            return new Group(numbered, factor);
+        }
+    }
 
     private final TrainingConfig.Optimizer settings;
     private final Schedule schedule;
-    private final List<Group> groups = new ArrayList<>();
+    private final List<Group> groups;
+    private final Map<String, Tensor> parameters = new LinkedHashMap<>();
     private final TensorVector all;
     private final Adam adam;
 
@@ -26,37 +38,25 @@ final class Optimization implements AutoCloseable {
     Optimization(List<Group> groups, TrainingConfig.Optimizer settings, Schedule schedule) {
         this.settings = settings;
         this.schedule = schedule;
-        try (PointerScope scope = new PointerScope()) {
-            List<Tensor> everything = new ArrayList<>();
-            Adam made = null;
-            for (Group group : groups) {
-                Tensor[] parameters = group.parameters().toArray(new Tensor[0]);
-                if (parameters.length == 0) {
-                    continue;
-                }
-                this.groups.add(group);
-                everything.addAll(group.parameters());
-                if (made == null) {
-                    made = new Adam(new TensorVector(parameters), options());
-                } else {
-                    made.add_param_group(new OptimizerParamGroup(new TensorVector(parameters), options()));
-                }
-            }
-            if (made == null) {
-                throw new IllegalArgumentException("nothing to train: no group has a parameter");
-            }
-            adam = made.retainReference();
-            all = new TensorVector(everything.toArray(new Tensor[0])).retainReference();
+        this.groups = new ArrayList<>(groups);
+        groups.forEach(group -> parameters.putAll(group.parameters()));
+        if (parameters.isEmpty()) {
+            throw new IllegalArgumentException("nothing to train: no group has a parameter");
         }
+        try (PointerScope scope = new PointerScope()) {
+            all = new TensorVector(parameters.values().toArray(new Tensor[0])).retainReference();
+        }
+        adam = new Adam(settings);
     }
 
-    private AdamOptions options() {
-        AdamOptions options = new AdamOptions(settings.learningRate());
-        options.betas().put(0, settings.beta1());
-        options.betas().put(1, settings.beta2());
-        options.eps().put(settings.eps());
-        options.weight_decay().put(settings.weightDecay());
-        return options;
+    /** All that is trained, by name. */
+    Map<String, Tensor> parameters() {
+        return parameters;
+    }
+
+    /** The optimizer, whose state a checkpoint holds. */
+    Adam adam() {
+        return adam;
     }
 
     /** Learning rate of a step, before the factors of the groups. */
@@ -65,23 +65,39 @@ final class Optimization implements AutoCloseable {
     }
 
     /**
-     * Clips the gradients, makes a step and clears the gradients.
+     * Clips the gradients, makes a step and clears the gradients. Gradients that are not finite are cleared without a step.
      *
      * @return norm of the gradient of all parameters before clipping
      */
     @SuppressWarnings("try")
     double step(int step) {
-        try (PointerScope scope = new PointerScope()) {
-            double rate = learningRate(step);
-            for (int i = 0; i < groups.size(); i++) {
-                adam.param_groups().get(i).options().set_lr(rate * groups.get(i).factor());
-            }
+        try (PointerScope scope = new PointerScope();
+                NoGradGuard noGraph = new NoGradGuard()) {
             double limit = settings.clipNorm() > 0 ? settings.clipNorm() : Double.MAX_VALUE;
             double norm = torch.clip_grad_norm_(all, limit);
-            adam.step();
-            adam.zero_grad();
+            if (Double.isFinite(norm)) {
+                update(learningRate(step));
+            }
+            clear();
             return norm;
         }
+    }
+
+    private void update(double rate) {
+        adam.next();
+        for (Group group : groups) {
+            group.parameters().forEach((name, parameter) -> {
+                Tensor gradient = parameter.grad();
+                // A parameter that no loss depends on has none.
+                if (gradient.defined()) {
+                    adam.update(name, parameter, gradient, rate * group.factor());
+                }
+            });
+        }
+    }
+
+    private void clear() {
+        parameters.values().forEach(parameter -> parameter.mutable_grad().reset());
     }
 
     @Override

@@ -24,6 +24,7 @@ package org.lexvla.training;
  * @param dataWait        seconds of these that it waited for pictures
  * @param memory          when the step was done
  * @param skipped         samples and shards that were left out up to now, see {@code skipped.jsonl}
+ * @param skippedSteps    steps of the run up to now whose loss or gradient was not finite, so that they changed nothing
  */
 public record StepReport(
         int step,
@@ -46,4 +47,5 @@ public record StepReport(
         double seconds,
         double dataWait,
         MemoryUse memory,
-        int skipped) {}
+        int skipped,
+        int skippedSteps) {}

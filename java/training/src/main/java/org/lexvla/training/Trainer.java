@@ -4,51 +4,48 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
+import java.util.Map;
 import java.util.function.Consumer;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.AutoGradMode;
-import org.bytedeco.pytorch.BoolOptional;
-import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorArrayRefOptional;
 import org.bytedeco.pytorch.global.torch;
-import org.lexvla.lexical.Sparsification;
 import org.lexvla.model.LexVla;
-import org.lexvla.model.LexicalHead;
-import org.lexvla.model.TextBatch;
 import org.lexvla.model.TextSide;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Trains a model on captioned pictures (SPEC §7): LoRA, adapter, image codebook and τ; the backbones only if the settings
  * un-freeze them. Z_txt never changes.
  *
- * <p>A step computes both towers, cuts the graph at the head ({@link LexicalHead}), lets the loss fill the gradients of the
- * activations, and hands these back through the head's own backward into the towers. All its tensors live in one
- * {@code PointerScope}. On the CPU a seed gives the same run to the bit as long as the number of LibTorch's threads is the same.
+ * <p>Every step ({@link TrainingStep}) has its tensors in one {@code PointerScope}. On the CPU a seed gives the same run to the bit as
+ * long as the number of LibTorch's threads is the same, whether or not the run was interrupted: every so many steps, and when the
+ * JVM is told to end, a {@link Checkpoint} is written, from which {@link #resume} goes on.
  *
  * <p>The directory of the run becomes a model directory: {@code config.json} and weights as {@link LexVla#save} writes them, besides
  * {@code training.yaml} (the settings in effect), {@code metrics.jsonl} (a {@link StepReport} per line), {@code skipped.jsonl} (a
- * {@link SkippedSample} per line, if there is any), backbones that were trained
- * under {@code vision/} and {@code text/}, and {@code checkpoints/} if asked for.
+ * {@link SkippedSample} per line, if there is any), backbones that were trained under {@code vision/} and {@code text/}, and {@code checkpoints/}.
  */
 public final class Trainer {
+    private static final Logger LOG = LoggerFactory.getLogger(Trainer.class);
+
     private final LexVla model;
     private final CaptionSource data;
     private final TrainingConfig config;
     private final Path out;
     private final int steps;
     private final Schedule schedule;
-    private final double threshold;
-    /** Whether texts go through the language model, and whether its own weights are trained. */
-    private final boolean readsTexts;
-
-    private final boolean trainsBackbone;
+    private final TrainingStep oneStep;
+    private final CheckpointDirectory checkpoints;
+    private final boolean trainsLora;
+    private final boolean trainsLanguageModel;
+    private int skipped;
+    private int skippedInARow;
 
     private Trainer(LexVla model, CaptionSource data, TrainingConfig config, Path out) throws IOException {
         this.model = model;
@@ -58,91 +55,295 @@ public final class Trainer {
         this.steps = config.stepsOver(data.size());
         this.schedule = new Schedule(
                 steps, config.optimizer().warmupSteps(), config.loss().lambda().steps());
-        this.readsTexts = model.config().textSide() == TextSide.LANGUAGE_MODEL;
-        this.trainsBackbone = readsTexts && !config.text().frozen();
-        this.threshold = model.config().sparsification() instanceof Sparsification.Threshold given
-                ? given.value()
-                : Sparsification.standard(model.vocabulary().size()).value();
+        this.oneStep = new TrainingStep(model, config);
+        this.checkpoints = CheckpointDirectory.of(out);
+        this.trainsLora = model.config().textSide() == TextSide.LANGUAGE_MODEL;
+        this.trainsLanguageModel = trainsLora && !config.text().frozen();
     }
 
     /**
-     * Runs all steps and writes the model.
+     * Runs all steps and writes the model; or, when the JVM is told to end, finishes the step it is in and writes a checkpoint.
      *
      * @param model    trained in place
      * @param out      made if missing
      * @param listener called after every step, on the caller's thread
-     * @throws IOException              if something cannot be written
+     * @return steps that are finished; fewer than the run has if it was told to end
+     * @throws IOException              if something cannot be written, or {@code out} holds checkpoints of another run
      * @throws IllegalArgumentException if the data set has fewer readable pictures than a batch
-     * @throws IllegalStateException    if the loss is no longer finite, naming the step; nothing is written then
+     * @throws IllegalStateException    if loss or gradient are not finite so many steps in a row as the settings allow; the model is
+     *                                  not written then, the checkpoints stay
      */
-    public static void run(
+    public static int run(
             LexVla model, CaptionSource data, TrainingConfig config, Path out, Consumer<StepReport> listener)
             throws IOException {
-        new Trainer(model, data, config, out).run(listener);
+        return new Trainer(model, data, config, out).begin(listener);
     }
 
-    private void run(Consumer<StepReport> listener) throws IOException {
+    /**
+     * Goes on with a run as if it had not been interrupted. What the run wrote after the checkpoint is taken back.
+     *
+     * @param model  as loaded from the directory of the checkpoint, its backbones in the element type they had
+     * @param config as in the beginning, but for what changes nothing in the weights
+     * @param out    of the run
+     * @param from   see {@link Checkpoint#last}
+     * @return as {@link #run}
+     * @throws IllegalArgumentException if settings differ from those the run was begun with, naming them
+     */
+    public static int resume(
+            LexVla model,
+            CaptionSource data,
+            TrainingConfig config,
+            Path out,
+            Checkpoint from,
+            Consumer<StepReport> listener)
+            throws IOException {
+        return new Trainer(model, data, config, out).goOn(from, listener);
+    }
+
+    private int begin(Consumer<StepReport> listener) throws IOException {
+        List<Path> older = checkpoints.newestFirst();
+        if (!older.isEmpty()) {
+            throw new IOException(out + " holds checkpoints of a run, the newest " + older.get(0)
+                    + ": go on with that run, or choose another directory");
+        }
+        return run(null, listener);
+    }
+
+    private int goOn(Checkpoint from, Consumer<StepReport> listener) throws IOException {
+        config.requireContinues(from.config());
+        int threads = torch.get_num_threads();
+        if (threads != from.state().threads()) {
+            LOG.warn(
+                    "the run was begun with {} threads of LibTorch and goes on with {}: its weights will not be the same to the bit",
+                    from.state().threads(),
+                    threads);
+        }
+        return run(from, listener);
+    }
+
+    @SuppressWarnings("try")
+    private int run(Checkpoint from, Consumer<StepReport> listener) throws IOException {
         if (model.text().merged()) {
             throw new IllegalStateException(
                     "LoRA is merged into the matrices of the language model, where it cannot be trained: unmerge it first");
         }
         Files.createDirectories(out);
-        Files.writeString(out.resolve("training.yaml"), config.yaml());
-        torch.manual_seed(config.seed());
+        checkpoints.goOnFrom(from == null ? 0 : from.step());
+        Files.writeString(out.resolve(Checkpoint.SETTINGS), config.yaml());
         setTraining(true);
-        try (Metrics metrics = Metrics.open(out.resolve("metrics.jsonl"));
-                Optimization optimization = new Optimization(groups(), config.optimizer(), schedule);
-                BufferAllocator allocator = new RootAllocator();
-                BatchLoader loader = new BatchLoader(
-                        data,
-                        model.transform(),
-                        config,
-                        Part.WHOLE,
-                        null,
-                        out.resolve(SkippedSample.FILE),
-                        allocator)) {
-            for (int step = 0; step < steps; step++) {
-                StepReport report = step(step, loader, optimization);
-                if ((step + 1) % config.logEvery() == 0 || step + 1 == steps) {
-                    metrics.write(report);
+        int step = from == null ? 0 : from.step();
+        try (StopSignal stop = StopSignal.ofTheJvm();
+                Metrics metrics = Metrics.open(
+                        out.resolve("metrics.jsonl"),
+                        from == null ? 0 : from.state().metricsBytes());
+                Optimization optimization = new Optimization(groups(), config.optimizer(), schedule)) {
+            DataPosition position = null;
+            if (from == null) {
+                torch.manual_seed(config.seed());
+                if (config.checkpoint().every() > 0) {
+                    write(0, null, metrics, optimization);
                 }
-                listener.accept(report);
-                int every = config.checkpoint().every();
-                if (every > 0 && (step + 1) % every == 0 && step + 1 < steps) {
-                    save(out.resolve("checkpoints").resolve(String.format(Locale.ROOT, "%08d", step + 1)));
+            } else {
+                position = from.state().data().isEmpty()
+                        ? null
+                        : from.state().data().get(0);
+                restore(from, optimization);
+            }
+            try (BufferAllocator allocator = new RootAllocator();
+                    BatchLoader loader = new BatchLoader(
+                            data,
+                            model.transform(),
+                            config,
+                            Part.WHOLE,
+                            position,
+                            out.resolve(SkippedSample.FILE),
+                            allocator)) {
+                while (step < steps && !stop.requested()) {
+                    position = step(step++, loader, optimization, metrics, listener);
+                    if (config.checkpoint().every() > 0
+                                    && (step % config.checkpoint().every() == 0 || step == steps)
+                            || stop.requested()) {
+                        tryToWrite(step, position, metrics, optimization);
+                    }
                 }
             }
+            if (step == steps) {
+                save(out);
+            }
+            return step;
         } finally {
             setTraining(false);
         }
-        save(out);
     }
 
     private void setTraining(boolean training) {
         model.lora().setTraining(training);
         model.vision().setTrainable(training && !config.vision().frozen());
-        model.text().setTrainable(training && trainsBackbone);
+        model.text().setTrainable(training && trainsLanguageModel);
         model.vision().setCheckpointing(training && config.vision().checkpointing());
         model.text().setCheckpointing(training && config.text().checkpointing());
     }
 
     private List<Optimization.Group> groups() {
         TrainingConfig.Optimizer settings = config.optimizer();
-        List<Tensor> backbones = new ArrayList<>(model.adapter().parameters().values());
+        Map<String, Tensor> backbones = named("adapter.", model.adapter().parameters());
         if (!config.vision().frozen()) {
-            backbones.addAll(model.vision().parameters().values());
+            backbones.putAll(named("vision.", model.vision().parameters()));
         }
-        if (trainsBackbone) {
-            backbones.addAll(model.text().parameters().values());
+        if (trainsLanguageModel) {
+            backbones.putAll(named("text.", model.text().parameters()));
         }
         List<Optimization.Group> groups = new ArrayList<>();
         groups.add(new Optimization.Group(backbones, 1));
-        if (readsTexts) {
-            groups.add(new Optimization.Group(model.lora().parameters().values(), settings.loraFactor()));
+        if (trainsLora) {
+            groups.add(new Optimization.Group(named("lora.", model.lora().parameters()), settings.loraFactor()));
         }
-        groups.add(new Optimization.Group(List.of(model.imageCodebook()), settings.codebookFactor()));
-        groups.add(new Optimization.Group(List.of(model.logitScale()), settings.scaleFactor()));
+        groups.add(new Optimization.Group(Map.of("image_codebook", model.imageCodebook()), settings.codebookFactor()));
+        groups.add(new Optimization.Group(Map.of("logit_scale", model.logitScale()), settings.scaleFactor()));
         return groups;
+    }
+
+    private static Map<String, Tensor> named(String prefix, Map<String, Tensor> parameters) {
+        Map<String, Tensor> named = new LinkedHashMap<>();
+        parameters.forEach((name, tensor) -> named.put(prefix + name, tensor));
+        return named;
+    }
+
+    /** Makes a step and says where the data are after it. */
+    @SuppressWarnings("try")
+    private DataPosition step(
+            int step, BatchLoader loader, Optimization optimization, Metrics metrics, Consumer<StepReport> listener)
+            throws IOException {
+        long began = System.nanoTime();
+        StepReport report;
+        DataPosition position;
+        try (PointerScope scope = new PointerScope();
+                Batch batch = loader.take()) {
+            double waited = secondsSince(began);
+            TrainingStep.Result result = oneStep.run(batch, schedule.penalty(step));
+            double norm = Double.isFinite(result.losses().value()) ? optimization.step(step) : Double.NaN;
+            count(step, result.losses(), norm);
+            try (NoGradGuard noGraph = new NoGradGuard()) {
+                InfoNce.clamp(model.logitScale());
+            }
+            double seconds = secondsSince(began);
+            report = report(
+                    step,
+                    result,
+                    optimization.learningRate(step),
+                    norm,
+                    batch.size(),
+                    seconds,
+                    waited,
+                    loader.skipped());
+            position = batch.after();
+        }
+        if ((step + 1) % config.logEvery() == 0 || step + 1 == steps) {
+            metrics.write(report);
+        }
+        // A listener that looks at the model sees it as it is used, without dropout, which would also draw random
+        // numbers.
+        model.lora().setTraining(false);
+        listener.accept(report);
+        model.lora().setTraining(true);
+        return position;
+    }
+
+    /** Counts steps that were skipped, and ends the run when there are too many in a row. */
+    private void count(int step, Losses losses, double norm) {
+        if (Double.isFinite(norm)) {
+            skippedInARow = 0;
+            return;
+        }
+        skipped++;
+        skippedInARow++;
+        String what = "loss is " + losses.value() + ", norm of the gradient " + norm + " at step " + (step + 1) + " of "
+                + steps + " (" + losses + ")";
+        int limit = config.nonFinite().limit();
+        if (skippedInARow >= limit) {
+            throw new IllegalStateException(
+                    what + ": " + skippedInARow + " steps in a row had to be skipped, " + skipped
+                            + " in all, the limit nonFinite.limit is " + limit + "; lower optimizer.learningRate, now "
+                            + config.optimizer().learningRate() + ", or raise optimizer.warmupSteps");
+        }
+        LOG.warn("{}: the step is skipped", what);
+    }
+
+    private StepReport report(
+            int step,
+            TrainingStep.Result result,
+            double rate,
+            double norm,
+            int size,
+            double seconds,
+            double waited,
+            int samples) {
+        Losses losses = result.losses();
+        return new StepReport(
+                step + 1,
+                steps,
+                losses.value(),
+                losses.imageToText(),
+                losses.textToImage(),
+                losses.imagePenalty(),
+                losses.textPenalty(),
+                losses.imageLambda(),
+                losses.textLambda(),
+                result.imageToTextR1(),
+                result.textToImageR1(),
+                result.activeImage(),
+                result.activeText(),
+                Math.exp(-model.logitScale().item_double()),
+                rate,
+                norm,
+                size / seconds,
+                seconds,
+                waited,
+                MemoryUse.now(model.device()),
+                samples,
+                skipped);
+    }
+
+    /** A checkpoint that cannot be written does not end the run: an older one is there, and the disk may have room again. */
+    private void tryToWrite(int step, DataPosition position, Metrics metrics, Optimization optimization) {
+        try {
+            write(step, position, metrics, optimization);
+        } catch (IOException e) {
+            LOG.error("no checkpoint of step {} could be written, older ones are kept: {}", step, e.toString());
+        }
+    }
+
+    @SuppressWarnings("try")
+    private void write(int step, DataPosition position, Metrics metrics, Optimization optimization) throws IOException {
+        RunState state = new RunState(
+                step,
+                position == null ? List.of() : List.of(position),
+                metrics.sync(),
+                optimization.adam().steps(),
+                skipped,
+                skippedInARow,
+                torch.get_num_threads());
+        checkpoints.add(step, config.checkpoint().keep(), directory -> {
+            try (PointerScope scope = new PointerScope()) {
+                save(directory);
+                Map<String, Tensor> tensors =
+                        new LinkedHashMap<>(optimization.adam().state());
+                tensors.putAll(RandomState.of(model.device()));
+                Checkpoint.complete(directory, state, tensors, config);
+            }
+        });
+    }
+
+    @SuppressWarnings("try")
+    private void restore(Checkpoint from, Optimization optimization) {
+        try (PointerScope scope = new PointerScope();
+                NoGradGuard noGraph = new NoGradGuard()) {
+            Map<String, Tensor> tensors = from.tensors(model.device());
+            optimization.adam().restore(from.state().optimizerSteps(), optimization.parameters(), tensors);
+            RandomState.restore(model.device(), tensors);
+            skipped = from.state().skipped();
+            skippedInARow = from.state().skippedInARow();
+        }
     }
 
     private void save(Path directory) throws IOException {
@@ -154,7 +355,7 @@ public final class Trainer {
             model.transform().save(trained);
             vision = trained;
         }
-        if (trainsBackbone) {
+        if (trainsLanguageModel) {
             Path trained = Files.createDirectories(directory.resolve("text"));
             model.text().save(trained);
             for (String file : List.of("tokenizer.json", "tokenizer.model", "tokenizer_config.json")) {
@@ -165,125 +366,6 @@ public final class Trainer {
             text = trained;
         }
         model.save(directory, vision, text);
-    }
-
-    @SuppressWarnings("try")
-    private StepReport step(int step, BatchLoader loader, Optimization optimization) {
-        long began = System.nanoTime();
-        try (PointerScope scope = new PointerScope();
-                Batch batch = loader.take()) {
-            double waited = secondsSince(began);
-            int size = batch.size();
-            Tensor pixels = batch.pixels(0, size);
-            Tensor imageTokens;
-            Tensor textTokens = null;
-            try (AutoGradMode graph = new AutoGradMode(true)) {
-                imageTokens = model.imageTokens(HostTensor.to(pixels, model.device()));
-                if (readsTexts) {
-                    TextBatch prompts = model.prompts(batch.captions());
-                    textTokens = model.textTokens(prompts.ids(), prompts.mask());
-                }
-            }
-            try (LexicalHead.Forward images = LexicalHead.forward(imageTokens, model.imageCodebook(), null);
-                    LexicalHead.Forward texts =
-                            readsTexts ? LexicalHead.forward(textTokens, model.packedTextCodebook(), null) : null) {
-                Tensor s = images.activations().set_requires_grad(true);
-                // A bag of words is what it is: no gradient goes into it.
-                Tensor t = readsTexts
-                        ? texts.activations().set_requires_grad(true)
-                        : model.textActivations(batch.captions());
-                double factor = schedule.penalty(step);
-                Losses losses = Losses.of(s, t, model.logitScale(), config.loss(), factor);
-                if (!Double.isFinite(losses.value())) {
-                    throw new IllegalStateException(
-                            "loss is " + losses.value() + " at step " + (step + 1) + " of " + steps
-                                    + " (" + losses + "): lower optimizer.learningRate, now "
-                                    + config.optimizer().learningRate() + ", or raise optimizer.warmupSteps");
-                }
-                losses.total().backward();
-                LexicalHead.Gradients towards = images.backward(s.grad(), true, true);
-                push(imageTokens, towards.tokens());
-                push(model.imageCodebook(), towards.codebook());
-                if (readsTexts) {
-                    push(textTokens, texts.backward(t.grad(), true, false).tokens());
-                }
-                double norm = optimization.step(step);
-                try (NoGradGuard noGraph = new NoGradGuard()) {
-                    InfoNce.clamp(model.logitScale());
-                }
-                return report(
-                        step,
-                        losses,
-                        s,
-                        t,
-                        optimization.learningRate(step),
-                        norm,
-                        size,
-                        secondsSince(began),
-                        waited,
-                        loader.skipped());
-            }
-        }
-    }
-
-    /** Hands a gradient on to whatever the tensor was computed from; into a leaf, it is added. */
-    private static void push(Tensor tensor, Tensor gradient) {
-        if (tensor.requires_grad()) {
-            tensor.backward(gradient, new BoolOptional(false), false, new TensorArrayRefOptional());
-        }
-    }
-
-    private StepReport report(
-            int step,
-            Losses losses,
-            Tensor images,
-            Tensor texts,
-            double rate,
-            double norm,
-            int size,
-            double seconds,
-            double waited,
-            int skipped) {
-        return new StepReport(
-                step + 1,
-                steps,
-                losses.value(),
-                losses.imageToText(),
-                losses.textToImage(),
-                losses.imagePenalty(),
-                losses.textPenalty(),
-                losses.imageLambda(),
-                losses.textLambda(),
-                nearestIsOwn(losses.logits(), 1),
-                nearestIsOwn(losses.logits(), 0),
-                active(images),
-                active(texts),
-                Math.exp(-model.logitScale().item_double()),
-                rate,
-                norm,
-                size / seconds,
-                seconds,
-                waited,
-                MemoryUse.now(model.device()),
-                skipped);
-    }
-
-    /** Share of rows (1) or columns (0) whose largest logit is on the diagonal. */
-    private static double nearestIsOwn(Tensor logits, long over) {
-        Tensor own = torch.arange(
-                new Scalar(logits.size(0)),
-                logits.options().dtype(new org.bytedeco.pytorch.ScalarTypeOptional(torch.ScalarType.Long)));
-        return logits.detach()
-                .argmax(new LongOptional(over), false)
-                .eq(own)
-                .to(torch.ScalarType.Double)
-                .mean()
-                .item_double();
-    }
-
-    private double active(Tensor activations) {
-        Tensor kept = activations.detach().ge(new Scalar(threshold));
-        return kept.sum().item_long() / (double) activations.size(0);
     }
 
     private static double secondsSince(long began) {

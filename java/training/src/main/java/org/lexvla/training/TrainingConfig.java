@@ -28,6 +28,7 @@ import org.lexvla.model.UnknownTensors;
  * @param text          the language model
  * @param data          how pictures are read
  * @param checkpoint    what is written during the run
+ * @param nonFinite     what happens when a loss or gradient is not finite
  * @param evaluation    what is measured during the run
  * @param backbones     how the backbones of a new model are read
  * @param prompt        what the language model is asked, with {@code [TEXT]} for the caption; empty: the paper's
@@ -52,6 +53,7 @@ public record TrainingConfig(
         Backbone text,
         Data data,
         Checkpoint checkpoint,
+        NonFinite nonFinite,
         Evaluation evaluation,
         Backbones backbones,
         String prompt,
@@ -217,13 +219,26 @@ public record TrainingConfig(
     }
 
     /**
-     * Checkpoints besides the one at the end.
+     * What a run that is interrupted can go on from, see {@link org.lexvla.training.Checkpoint}.
      *
-     * @param every steps between two of them; 0: none
+     * @param every steps between two of them, the first at step 0; 0: none, but when the run is told to end
+     * @param keep  how many stay, the newest
      */
-    public record Checkpoint(int every) {
+    public record Checkpoint(int every, int keep) {
         public Checkpoint {
             Range.atLeast("checkpoint.every", every, 0);
+            Range.atLeast("checkpoint.keep", keep, 1);
+        }
+    }
+
+    /**
+     * Losses and gradients that are not finite: their step changes nothing but the schedule.
+     *
+     * @param limit so many such steps in a row end the run
+     */
+    public record NonFinite(int limit) {
+        public NonFinite {
+            Range.atLeast("nonFinite.limit", limit, 1);
         }
     }
 
@@ -398,7 +413,8 @@ public record TrainingConfig(
                 new Backbone(true, false),
                 new Backbone(true, false),
                 new Data("", "", 4096, 4, 0.9, 2, 1, 0, 0.1, 30, 300, "fail"),
-                new Checkpoint(0),
+                new Checkpoint(500, 3),
+                new NonFinite(5),
                 new Evaluation(0, ""),
                 new Backbones(Backbones.CHECKPOINT, "refuse"),
                 "",
@@ -424,6 +440,41 @@ public record TrainingConfig(
      */
     public static TrainingConfig load(Path file, List<String> settings) throws IOException {
         return ConfigText.read(standard(), file, settings);
+    }
+
+    /** What may be another when a run goes on: it changes nothing in the weights. */
+    private static final List<String> FREE = List.of(
+            "logEvery",
+            "vision.checkpointing",
+            "text.checkpointing",
+            "data.ahead",
+            "data.threads",
+            "data.cache",
+            "data.maxSkipped",
+            "data.slowSeconds",
+            "data.deadSeconds",
+            "data.whenDead",
+            "checkpoint.every",
+            "checkpoint.keep",
+            "nonFinite.limit",
+            "evaluation.every",
+            "evaluation.data");
+
+    /**
+     * Refuses settings that a run which was begun with these cannot go on with.
+     *
+     * @throws IllegalArgumentException naming each setting with both values
+     */
+    void requireContinues(TrainingConfig begun) {
+        List<String> changed = ConfigText.differences(begun, this).stream()
+                .filter(difference ->
+                        !FREE.contains(difference.key()) && !difference.key().startsWith("fresh."))
+                .map(difference -> difference.key() + " was " + difference.one() + " and is " + difference.other())
+                .toList();
+        if (!changed.isEmpty()) {
+            throw new IllegalArgumentException("a run goes on with the settings it was begun with, but "
+                    + String.join(", ", changed) + ": set them back, or begin a new run with --model");
+        }
     }
 
     /** The settings as YAML, every key included. */

@@ -35,8 +35,8 @@ class OptimizationTest {
             long bytes = matrices.stream().mapToLong(Tensor::nbytes).sum();
             assertThat(bytes).isGreaterThan(140_000_000);
             long frozen;
-            try (Optimization optimization = new Optimization(
-                    List.of(new Optimization.Group(lora.parameters().values(), 1)), settings, flat())) {
+            try (Optimization optimization =
+                    new Optimization(List.of(new Optimization.Group(lora.parameters(), 1)), settings, flat())) {
                 step(model, optimization);
                 long before = Pointer.physicalBytes();
                 step(model, optimization);
@@ -47,7 +47,7 @@ class OptimizationTest {
             model.setTrainable(true);
             long trained;
             try (Optimization optimization =
-                    new Optimization(List.of(new Optimization.Group(matrices, 1)), settings, flat())) {
+                    new Optimization(List.of(Optimization.Group.of(matrices, 1)), settings, flat())) {
                 long before = Pointer.physicalBytes();
                 step(model, optimization);
                 trained = Pointer.physicalBytes() - before;

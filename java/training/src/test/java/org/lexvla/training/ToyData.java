@@ -25,6 +25,7 @@ final class ToyData {
             "adapter.heads=2",
             "lora.rank=2",
             "data.cache=10",
+            "checkpoint.every=0",
             "fresh.vision.hidden=32",
             "fresh.vision.layers=1",
             "fresh.vision.heads=2",
@@ -85,5 +86,13 @@ final class ToyData {
     /** A fresh model whose backbones lie in {@code directory}. */
     static LexVla model(TrainingConfig config, CaptionDataset data, Path directory) throws IOException {
         return FreshModel.create(config, data, null, directory, Device.cpu(), (stage, progress) -> {});
+    }
+
+    /** A new model over backbones that lie in {@code directory} already. */
+    static LexVla fresh(TrainingConfig config, CaptionDataset data, Path directory) throws IOException {
+        return LexVla.init(
+                directory.resolve("vision"),
+                directory.resolve("text"),
+                FreshModel.options(config, directory.resolve("text"), data.captions()));
     }
 }

@@ -43,10 +43,7 @@ class TrainerTest {
 
     /** A new model over the same backbones. */
     private static LexVla fresh(TrainingConfig config) throws IOException {
-        return LexVla.init(
-                shared.resolve("vision"),
-                shared.resolve("text"),
-                FreshModel.options(config, shared.resolve("text"), data.captions()));
+        return ToyData.fresh(config, data, shared);
     }
 
     @Test
@@ -217,19 +214,25 @@ class TrainerTest {
 
     @Test
     @SuppressWarnings("try")
-    void aLossThatIsNotFiniteNamesTheStep() throws IOException {
-        TrainingConfig config = ToyData.config("steps=3");
+    void lossesThatAreNotFiniteEndTheRun() throws IOException {
+        TrainingConfig config = ToyData.config("steps=9", "nonFinite.limit=3");
+        List<StepReport> reports = new ArrayList<>();
         try (LexVla model = fresh(config)) {
             try (PointerScope scope = new PointerScope();
                     NoGradGuard noGraph = new NoGradGuard()) {
                 model.logitScale().fill_(new Scalar(Double.NaN));
             }
-            assertThatThrownBy(() -> Trainer.run(model, data, config, out, report -> {}))
+            float[] codebook = floats(model.imageCodebook());
+            assertThatThrownBy(() -> Trainer.run(model, data, config, out, reports::add))
                     .isInstanceOf(IllegalStateException.class)
-                    .hasMessageContaining("NaN at step 1 of 3")
+                    .hasMessageContaining("loss is NaN")
+                    .hasMessageContaining("at step 3 of 9")
+                    .hasMessageContaining("3 steps in a row")
                     .hasMessageContaining("optimizer.learningRate");
             assertThat(out.resolve("config.json")).doesNotExist();
+            assertThat(floats(model.imageCodebook())).isEqualTo(codebook);
         }
+        assertThat(reports).extracting(StepReport::skippedSteps).containsExactly(1, 2);
     }
 
     @Test

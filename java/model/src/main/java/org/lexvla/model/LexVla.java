@@ -214,17 +214,6 @@ public final class LexVla implements AutoCloseable {
     }
 
     /**
-     * Encodes pictures that are already as {@link #pixels} or {@link #transform} make them: for who makes them ready elsewhere,
-     * while the model computes.
-     *
-     * @param pixels [B, 3, H, W]
-     */
-    public LexicalBatch encodePixels(Tensor pixels, Sparsification sparsification) {
-        requireOpen();
-        return lend(inference(() -> sparse(imageScores(pixels), sparsification)));
-    }
-
-    /**
      * Encodes texts through the language model, or as {@link TextSide#BAG_OF_WORDS} where the model is made so, in their order,
      * with the model's own sparsification.
      *

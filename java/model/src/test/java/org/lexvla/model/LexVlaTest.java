@@ -172,14 +172,10 @@ class LexVlaTest {
                     Sparsification.dense())) {
                 List<LexicalBatch> encoded = List.of(
                         model.encodePictures(pictures(3), how),
-                        model.encodePixels(pixels, how),
                         model.encodeTexts(CAPTIONS, how),
                         model.encodeWords(names, how));
                 List<Tensor> activations = List.of(
-                        model.imageActivations(pixels),
-                        model.imageActivations(pixels),
-                        model.textActivations(CAPTIONS),
-                        model.wordActivations(names));
+                        model.imageActivations(pixels), model.textActivations(CAPTIONS), model.wordActivations(names));
                 for (int i = 0; i < encoded.size(); i++) {
                     try (LexicalBatch expected =
                             LexicalBatch.sparsify(LexicalHead.view(activations.get(i)), how, vocabulary, allocator)) {
@@ -481,7 +477,7 @@ class LexVlaTest {
         for (ThrowingCallable use : List.<ThrowingCallable>of(
                 () -> model.encodeTexts(CAPTIONS),
                 () -> model.encodePictures(pictures(1)),
-                () -> model.encodePixels(torch.ones(1, 3, 56, 56), Sparsification.dense()),
+                () -> model.encodePixels(FloatBuffer.allocate(3 * 56 * 56), Sparsification.dense()),
                 () -> model.encodeImages(List.of()),
                 () -> model.encodeWords(List.of("horse")),
                 () -> model.pixels(pictures(1)),

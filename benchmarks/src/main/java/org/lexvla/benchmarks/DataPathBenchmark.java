@@ -1,0 +1,191 @@
+package org.lexvla.benchmarks;
+
+import java.io.IOException;
+import java.nio.FloatBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.memory.RootAllocator;
+import org.lexvla.lexical.Device;
+import org.lexvla.lexical.LexicalBatch;
+import org.lexvla.lexical.LexicalFileWriter;
+import org.lexvla.lexical.Sparsification;
+import org.lexvla.model.LexVla;
+import org.lexvla.model.PictureLoader;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+
+/**
+ * From picture files to a file of vectors, against the model alone on the same pictures made ready before: what reading, decoding,
+ * resizing and writing cost. The model and the pictures are those of {@code lexvla demo}.
+ */
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MILLISECONDS)
+@Warmup(iterations = 2, time = 2)
+@Measurement(iterations = 5, time = 2)
+@Fork(
+        value = 1,
+        jvmArgsAppend = {"--add-opens=java.base/java.nio=ALL-UNNAMED", "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0"})
+public class DataPathBenchmark implements Accounted {
+    /** As the command line encodes them. */
+    private static final int BATCH = 32;
+
+    /** Directory that {@code lexvla demo --out} made; relative to where the benchmark runs. */
+    @Param("demo")
+    public String demo;
+
+    /** Pictures. */
+    @Param("512")
+    public int pictures;
+
+    private BufferAllocator allocator;
+    private LexVla model;
+    private Sparsification how;
+    private List<Path> files;
+    private List<FloatBuffer> ready;
+    private Path out;
+    private double waited;
+    private String proof;
+
+    /** Loads the model, makes the pictures ready, and proves that both ways give the same vectors. */
+    @Setup(Level.Trial)
+    public void setUp() throws IOException {
+        allocator = new RootAllocator();
+        Path directory = Path.of(demo);
+        model = LexVla.load(directory.resolve("run"), Device.cpu(), null, allocator);
+        how = model.config().sparsification();
+        try (Stream<Path> all = Files.list(directory.resolve("scenes/train/images"))) {
+            files = all.sorted().limit(pictures).toList();
+        }
+        if (files.size() < pictures) {
+            throw new IllegalArgumentException(directory + " has " + files.size() + " pictures for training, not "
+                    + pictures + ": make a larger demo, or take fewer");
+        }
+        out = Files.createTempFile("vectors", ".arrow");
+        ready = new ArrayList<>();
+        try (PictureLoader<Path> loader = loader()) {
+            while (loader.hasNext()) {
+                FloatBuffer batch = room();
+                fill(loader, batch);
+                ready.add(batch);
+            }
+        }
+        prove();
+    }
+
+    private void prove() throws IOException {
+        files();
+        int row = 0;
+        try (LexicalBatch.Stored stored = LexicalBatch.read(out, model.vocabulary(), allocator)) {
+            for (FloatBuffer batch : ready) {
+                try (LexicalBatch vectors = model.encodePixels(batch, how)) {
+                    for (int i = 0; i < vectors.size(); i++, row++) {
+                        if (!vectors.get(i).equals(stored.batch().get(row))) {
+                            throw new IllegalStateException(
+                                    "the vector of " + stored.ids().get(row) + " differs");
+                        }
+                    }
+                }
+            }
+        }
+        proof = String.format(Locale.ROOT, "matches: %d vectors of both ways are equal", row);
+    }
+
+    /** Frees everything. */
+    @TearDown
+    public void tearDown() throws IOException {
+        model.close();
+        allocator.close();
+        Files.delete(out);
+    }
+
+    @Override
+    public String proof() {
+        return proof;
+    }
+
+    @Override
+    public Work work(String method) {
+        return null;
+    }
+
+    @Override
+    public Map<String, Object> facts() {
+        return new TreeMap<>(Map.of("waitedSecondsPerPicture", waited / pictures));
+    }
+
+    private PictureLoader<Path> loader() {
+        return PictureLoader.ofFiles(files.iterator(), file -> file, model.transform());
+    }
+
+    private FloatBuffer room() {
+        return FloatBuffer.allocate(BATCH * model.transform().elements());
+    }
+
+    /** Takes the pictures of a batch and returns their names. */
+    private static List<String> fill(PictureLoader<Path> loader, FloatBuffer batch) throws IOException {
+        List<String> names = new ArrayList<>();
+        batch.clear();
+        while (batch.hasRemaining() && loader.hasNext()) {
+            PictureLoader.Loaded<Path> loaded = loader.next(batch);
+            if (loaded.failure() != null) {
+                throw loaded.failure();
+            }
+            names.add(loaded.item().getFileName().toString());
+        }
+        batch.flip();
+        return names;
+    }
+
+    /** Files in, a file out. */
+    @Benchmark
+    @Against("bare")
+    public long files() throws IOException {
+        long active = 0;
+        FloatBuffer batch = room();
+        try (PictureLoader<Path> loader = loader();
+                LexicalFileWriter writer = LexicalFileWriter.create(out, model.vocabulary(), allocator)) {
+            while (loader.hasNext()) {
+                List<String> names = fill(loader, batch);
+                try (LexicalBatch vectors = model.encodePixels(batch, how)) {
+                    writer.write(names, vectors);
+                    active += vectors.active();
+                }
+            }
+            writer.commit();
+            waited = loader.waitedSeconds();
+        }
+        return active;
+    }
+
+    /** The model alone. */
+    @Benchmark
+    public long bare() {
+        long active = 0;
+        for (FloatBuffer batch : ready) {
+            try (LexicalBatch vectors = model.encodePixels(batch, how)) {
+                active += vectors.active();
+            }
+        }
+        return active;
+    }
+}

@@ -46,9 +46,6 @@ import org.openjdk.jmh.annotations.Warmup;
         value = 1,
         jvmArgsAppend = {"--add-opens=java.base/java.nio=ALL-UNNAMED", "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0"})
 public class DataPathBenchmark implements Accounted {
-    /** As the command line encodes them. */
-    private static final int BATCH = 32;
-
     /** Directory that {@code lexvla demo --out} made; relative to where the benchmark runs. */
     @Param("demo")
     public String demo;
@@ -138,7 +135,7 @@ public class DataPathBenchmark implements Accounted {
     }
 
     private FloatBuffer room() {
-        return FloatBuffer.allocate(BATCH * model.transform().elements());
+        return FloatBuffer.allocate(LexVla.TOGETHER * model.transform().elements());
     }
 
     /** Takes the pictures of a batch and returns their names. */
@@ -158,7 +155,7 @@ public class DataPathBenchmark implements Accounted {
 
     /** Files in, a file out. */
     @Benchmark
-    @Against("bare")
+    @Against({"bare", "bareByBatch"})
     public long files() throws IOException {
         long active = 0;
         FloatBuffer batch = room();
@@ -177,15 +174,33 @@ public class DataPathBenchmark implements Accounted {
         return active;
     }
 
-    /** The model alone. */
+    /** The model alone, with as many pictures at a time as it encodes side by side. */
     @Benchmark
+    @Against("bareByBatch")
     public long bare() {
         long active = 0;
-        for (FloatBuffer batch : ready) {
-            try (LexicalBatch vectors = model.encodePixels(batch, how)) {
-                active += vectors.active();
+        for (FloatBuffer pixels : ready) {
+            active += encode(pixels);
+        }
+        return active;
+    }
+
+    /** The model alone, a batch after the other. */
+    @Benchmark
+    public long bareByBatch() {
+        int batch = 32 * model.transform().elements();
+        long active = 0;
+        for (FloatBuffer pixels : ready) {
+            for (int from = 0; from < pixels.limit(); from += batch) {
+                active += encode(pixels.slice(from, Math.min(batch, pixels.limit() - from)));
             }
         }
         return active;
+    }
+
+    private long encode(FloatBuffer pixels) {
+        try (LexicalBatch vectors = model.encodePixels(pixels, how)) {
+            return vectors.active();
+        }
     }
 }

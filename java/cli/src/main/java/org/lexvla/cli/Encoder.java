@@ -15,8 +15,6 @@ import org.lexvla.model.PictureLoader;
 
 /** Encodes what {@code --data} names, a batch at a time, with progress. */
 final class Encoder {
-    private static final int BATCH = 32;
-
     private final LexVla model;
     private final Sparsification sparsification;
     private final BufferAllocator allocator;
@@ -86,8 +84,8 @@ final class Encoder {
     Time pictures(List<Inputs.Picture> pictures, int from, Sink sink) throws IOException {
         long start = System.nanoTime();
         Iterator<Inputs.Picture> rest = pictures.listIterator(from);
-        FloatBuffer pixels =
-                FloatBuffer.allocate(Math.multiplyExact(BATCH, model.transform().elements()));
+        FloatBuffer pixels = FloatBuffer.allocate(
+                Math.multiplyExact(LexVla.TOGETHER, model.transform().elements()));
         try (Progress progress = console.progress("encode", "pictures", pictures.size());
                 PictureLoader<Inputs.Picture> loader =
                         PictureLoader.ofFiles(rest, Inputs.Picture::file, model.transform())) {
@@ -120,7 +118,7 @@ final class Encoder {
         long start = System.nanoTime();
         try (Progress progress = console.progress("encode", "texts", texts.size())) {
             for (int done = from; done < texts.size(); ) {
-                List<Inputs.Text> some = texts.subList(done, Math.min(texts.size(), done + BATCH));
+                List<Inputs.Text> some = texts.subList(done, Math.min(texts.size(), done + LexVla.TOGETHER));
                 try (LexicalBatch batch =
                         model.encodeTexts(some.stream().map(Inputs.Text::text).toList(), sparsification)) {
                     sink.add(some.size(), some.stream().map(Inputs.Text::id).toList(), batch, List.of());

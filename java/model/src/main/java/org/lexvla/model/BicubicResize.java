@@ -30,9 +30,13 @@ final class BicubicResize {
     /**
      * Resizes {@code from} of the picture to {@code width} x {@code height} and returns {@code part} of that.
      *
-     * <p>{@code from} is cut out first: pixels outside it do not take part, as with {@code Image.crop(box).resize(size)}.
+     * <p>{@code from} is cut out first: pixels outside it do not take part, as with {@code Image.crop(box).resize(size)}. Where
+     * nothing changes its size, that is all.
      */
     static RgbPicture resize(RgbPicture picture, Box from, int width, int height, Box part) {
+        if (from.width() == width && from.height() == height) {
+            return picture.part(from.x() + part.x(), from.y() + part.y(), part.width(), part.height());
+        }
         Weights columns = Weights.of(from.width(), width, part.x(), part.width());
         Weights rows = Weights.of(from.height(), height, part.y(), part.height());
         int length = 3 * part.width();

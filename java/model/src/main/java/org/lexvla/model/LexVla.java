@@ -47,10 +47,16 @@ import org.lexvla.lexical.Vocabulary;
 public final class LexVla implements AutoCloseable {
     /** Pictures or texts that go through the towers together. */
     private static final int BATCH = 32;
+    /**
+     * Pictures or texts that are encoded at the same time: one batch for each of several streams. Who encodes many does best to
+     * give so many, or a multiple, at once.
+     */
+    public static final int TOGETHER = BATCH * Streams.COUNT;
 
     private final ModelParts parts;
     private final BufferAllocator allocator;
     private final boolean ownsAllocator;
+    private final Streams streams;
     private final List<LexicalBatch> lent = new ArrayList<>();
     private volatile boolean closed;
 
@@ -58,6 +64,7 @@ public final class LexVla implements AutoCloseable {
         this.parts = parts;
         this.ownsAllocator = allocator == null;
         this.allocator = allocator == null ? new RootAllocator() : allocator;
+        this.streams = new Streams(parts.device.isCpu());
     }
 
     /**
@@ -167,21 +174,24 @@ public final class LexVla implements AutoCloseable {
     public LexicalBatch encodeImages(List<Path> files, Sparsification sparsification) throws IOException {
         requireOpen();
         FloatBuffer pixels =
-                FloatBuffer.allocate(Math.multiplyExact(Math.min(files.size(), BATCH), parts.transform.elements()));
+                FloatBuffer.allocate(Math.multiplyExact(Math.min(files.size(), TOGETHER), parts.transform.elements()));
+        List<LexicalBatch> batches = new ArrayList<>();
         try (PictureLoader<Path> loader = PictureLoader.ofFiles(files.iterator(), file -> file, parts.transform)) {
-            return encode(
-                    files, some -> sparse(imageScores(pixels(take(loader, some.size(), pixels))), sparsification));
-        } catch (UncheckedIOException e) {
-            throw e.getCause();
+            while (loader.hasNext()) {
+                batches.addAll(batches(take(loader, pixels), sparsification));
+            }
+            return join(batches);
+        } finally {
+            batches.forEach(LexicalBatch::close);
         }
     }
 
-    private static FloatBuffer take(PictureLoader<Path> loader, int count, FloatBuffer into) {
+    private static FloatBuffer take(PictureLoader<Path> loader, FloatBuffer into) throws IOException {
         into.clear();
-        for (int i = 0; i < count; i++) {
+        while (into.hasRemaining() && loader.hasNext()) {
             IOException failure = loader.next(into).failure();
             if (failure != null) {
-                throw new UncheckedIOException(failure);
+                throw failure;
             }
         }
         return into.flip();
@@ -195,12 +205,21 @@ public final class LexVla implements AutoCloseable {
      */
     public LexicalBatch encodePixels(FloatBuffer pixels, Sparsification sparsification) {
         requireOpen();
-        int together = Math.multiplyExact(BATCH, parts.transform.elements());
-        List<FloatBuffer> batches = new ArrayList<>();
-        for (int from = pixels.position(); from < pixels.limit(); from += together) {
-            batches.add(pixels.slice(from, Math.min(together, pixels.limit() - from)));
+        List<LexicalBatch> batches = batches(pixels, sparsification);
+        try {
+            return join(batches);
+        } finally {
+            batches.forEach(LexicalBatch::close);
         }
-        return encode(batches, 1, one -> sparse(imageScores(pixels(one.get(0))), sparsification));
+    }
+
+    private List<LexicalBatch> batches(FloatBuffer pixels, Sparsification sparsification) {
+        int together = Math.multiplyExact(BATCH, parts.transform.elements());
+        List<FloatBuffer> groups = new ArrayList<>();
+        for (int from = pixels.position(); from < pixels.limit(); from += together) {
+            groups.add(pixels.slice(from, Math.min(together, pixels.limit() - from)));
+        }
+        return batches(groups, some -> sparse(imageScores(pixels(some)), sparsification));
     }
 
     /** Encodes pictures, in their order, with the model's own sparsification. */
@@ -250,27 +269,35 @@ public final class LexVla implements AutoCloseable {
     }
 
     private <T> LexicalBatch encode(List<T> items, Function<List<T>, LexicalBatch> encoder) {
-        return encode(items, BATCH, encoder);
-    }
-
-    private <T> LexicalBatch encode(List<T> items, int together, Function<List<T>, LexicalBatch> encoder) {
         requireOpen();
-        List<LexicalBatch> batches = new ArrayList<>();
+        List<List<T>> groups = new ArrayList<>();
+        for (int from = 0; from < items.size(); from += BATCH) {
+            groups.add(items.subList(from, Math.min(items.size(), from + BATCH)));
+        }
+        List<LexicalBatch> batches = batches(groups, encoder);
         try {
-            for (int from = 0; from < items.size(); from += together) {
-                List<T> some = items.subList(from, Math.min(items.size(), from + together));
-                batches.add(inference(() -> encoder.apply(some)));
-            }
-            if (batches.size() == 1) {
-                return lend(batches.remove(0));
-            }
-            return lend(
-                    batches.isEmpty()
-                            ? LexicalBatch.of(List.of(), parts.vocabulary, allocator)
-                            : LexicalBatch.concat(batches, allocator));
+            return join(batches);
         } finally {
             batches.forEach(LexicalBatch::close);
         }
+    }
+
+    /** Encodes each group as one batch; modifiable, and the caller's to close. */
+    private <G> List<LexicalBatch> batches(List<G> groups, Function<G, LexicalBatch> encoder) {
+        List<Supplier<LexicalBatch>> tasks = new ArrayList<>();
+        groups.forEach(group -> tasks.add(() -> inference(() -> encoder.apply(group))));
+        return streams.run(tasks);
+    }
+
+    /** All rows in one batch, which is lent; batches that have been taken are no longer in the list. */
+    private LexicalBatch join(List<LexicalBatch> batches) {
+        if (batches.size() == 1) {
+            return lend(batches.remove(0));
+        }
+        return lend(
+                batches.isEmpty()
+                        ? LexicalBatch.of(List.of(), parts.vocabulary, allocator)
+                        : LexicalBatch.concat(batches, allocator));
     }
 
     /** Vectors of scores [B, V], without the activations in between. */
@@ -580,6 +607,7 @@ public final class LexVla implements AutoCloseable {
             lent.forEach(LexicalBatch::close);
             lent.clear();
         }
+        streams.close();
         parts.close();
         if (ownsAllocator) {
             allocator.close();

@@ -36,8 +36,8 @@ import java.util.function.Function;
  * @param <T> what names a picture
  */
 public final class PictureLoader<T> implements AutoCloseable {
-    /** Two batches of the size in which {@link LexVla} encodes. */
-    private static final int AHEAD = 64;
+    /** What {@link LexVla} encodes at the same time, and no fewer than two batches. */
+    private static final int AHEAD = Math.max(64, LexVla.TOGETHER);
 
     /** Makes one picture ready; called by several threads at once. */
     @FunctionalInterface
@@ -94,7 +94,7 @@ public final class PictureLoader<T> implements AutoCloseable {
         }
     }
 
-    /** Pictures of a transform's size, read by as many threads as there are processors, two batches of {@link LexVla} ahead. */
+    /** Pictures of a transform's size, read by as many threads as there are processors, as many ahead as {@link LexVla} encodes at the same time. */
     public static <T> PictureLoader<T> of(
             Iterator<? extends T> items, Source<? super T> source, ImageTransform transform) {
         int threads = Runtime.getRuntime().availableProcessors();

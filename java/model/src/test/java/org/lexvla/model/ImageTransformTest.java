@@ -157,6 +157,18 @@ class ImageTransformTest {
     }
 
     @Test
+    void aPictureOfTheRightSizeStaysAsItIs(RandomSource random) {
+        RgbPicture picture = RgbPicture.of(noise(31, 17, BufferedImage.TYPE_3BYTE_BGR, random));
+        BicubicResize.Box from = new BicubicResize.Box(5, 3, 20, 10);
+        RgbPicture got = BicubicResize.resize(picture, from, 20, 10, new BicubicResize.Box(2, 1, 9, 8));
+        for (int row = 0; row < 8; row++) {
+            int at = 3 * ((4 + row) * 31 + 7);
+            assertThat(Arrays.copyOfRange(got.samples(), 3 * row * 9, 3 * (row + 1) * 9))
+                    .isEqualTo(Arrays.copyOfRange(picture.rgb(), at, at + 3 * 9));
+        }
+    }
+
+    @Test
     void aStripIsRefusedBeforeItsSizeOverflows() {
         BufferedImage strip = new BufferedImage(1, 1 << 20, BufferedImage.TYPE_BYTE_GRAY);
         assertThatIllegalArgumentException()

@@ -542,6 +542,41 @@ class LexVlaTest {
         }
     }
 
+    /** Many batches run side by side; what they give is in order, and one that fails leaves nothing behind. */
+    @Test
+    void batchesSideBySideGiveWhatEachGivesAlone() throws IOException {
+        try (LexVla model = init()) {
+            model.save(saved);
+        }
+        int count = 3 * LexVla.TOGETHER + 5;
+        List<String> captions =
+                IntStream.range(0, count).mapToObj(i -> CAPTIONS.get(i % 4)).toList();
+        int threads = torch.get_num_threads();
+        try (BufferAllocator allocator = new RootAllocator();
+                LexVla model = LexVla.load(saved, Device.cpu(), null, allocator)) {
+            try (LexicalBatch all = model.encodeTexts(captions);
+                    LexicalBatch last = model.encodeTexts(captions.subList(count - 5, count))) {
+                assertThat(all.size()).isEqualTo(count);
+                assertThat(dense(all).subList(count - 5, count))
+                        .usingRecursiveComparison()
+                        .isEqualTo(dense(last));
+            }
+            List<String> oneEmpty = new ArrayList<>(captions);
+            oneEmpty.set(count / 2, " ");
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> model.encodeTexts(oneEmpty))
+                    .withMessageContaining("caption is empty");
+            assertThat(allocator.getAllocatedMemory()).isZero();
+            // An interrupt waits until the batches have ended, and is passed on.
+            Thread.currentThread().interrupt();
+            try (LexicalBatch all = model.encodeTexts(captions)) {
+                assertThat(all.size()).isEqualTo(count);
+            }
+            assertThat(Thread.interrupted()).isTrue();
+        }
+        assertThat(torch.get_num_threads()).isEqualTo(threads);
+    }
+
     @Test
     void severalThreadsMayEncode() throws Exception {
         try (LexVla model = init()) {

@@ -1,5 +1,11 @@
 package org.lexvla.lexical;
 
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -55,6 +61,9 @@ public final class InvertedIndex implements AutoCloseable {
      */
     public record Found(List<List<Hit>> hits, Work work) {}
 
+    /** Bytes of a file that are read or written at once. */
+    private static final int PIECE = 1 << 26;
+
     private final LexicalBatch vectors;
     private final BufferAllocator allocator;
     private final ArrowBuf memory;
@@ -100,6 +109,79 @@ public final class InvertedIndex implements AutoCloseable {
             own.close();
             throw e;
         }
+    }
+
+    /**
+     * Reads what {@link #write} wrote, after a check of all that searches rely on.
+     *
+     * @param vectors   those that the index was made of; may be closed before the index
+     * @param allocator of the index; closed by the caller after it
+     * @throws IOException if the file is missing or damaged, of another version or byte order, or of other vectors
+     */
+    public static InvertedIndex read(Path file, LexicalBatch vectors, BufferAllocator allocator) throws IOException {
+        LexicalBatch own = vectors.slice(0, vectors.size());
+        ArrowBuf memory = null;
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            long bytes = channel.size();
+            memory = allocator.buffer(bytes);
+            for (long at = 0; at < bytes; ) {
+                int read = channel.read(piece(memory, at, bytes));
+                if (read < 0) {
+                    throw new IOException(file + " ended after " + at + " of " + bytes + " bytes: read it again");
+                }
+                at += read;
+            }
+            long address = memory.memoryAddress();
+            own.use(column -> {
+                if (column.getValueCount() > 0 || bytes > 0) {
+                    SparseKernels.indexCheck(
+                            address,
+                            bytes,
+                            WordColumn.csr(column),
+                            own.vocabulary().size());
+                }
+                return null;
+            });
+            return new InvertedIndex(own, allocator, memory, bytes);
+        } catch (IOException | RuntimeException | Error e) {
+            if (memory != null) {
+                memory.close();
+            }
+            own.close();
+            if (e instanceof NoSuchFileException) {
+                throw new IOException("no inverted index at " + file, e);
+            }
+            if (e instanceof IllegalArgumentException) {
+                throw new IOException(file + " is no inverted index of these vectors: " + e.getMessage(), e);
+            }
+            throw e;
+        }
+    }
+
+    /**
+     * Writes a file that {@link #read} reads, on machines of the same byte order; the vectors are not in it. Written beside
+     * the file first, then renamed over it.
+     *
+     * @throws IOException if the file cannot be written
+     */
+    public void write(Path file) throws IOException {
+        occupancy.enter();
+        try (ReplacedFile target = ReplacedFile.of(file);
+                FileChannel channel =
+                        FileChannel.open(target.temporary(), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+            for (long at = 0; at < bytes; ) {
+                at += channel.write(piece(memory, at, bytes));
+            }
+            channel.force(true);
+            target.commit();
+        } finally {
+            occupancy.leave();
+        }
+    }
+
+    /** The memory from {@code at} on, as far as a byte buffer goes. */
+    private static ByteBuffer piece(ArrowBuf memory, long at, long bytes) {
+        return memory.nioBuffer(at, (int) Math.min(bytes - at, PIECE));
     }
 
     /** Bytes that the index takes beside the batch. */

@@ -43,6 +43,9 @@ public final class LexicalBatch implements AutoCloseable {
     /** Entries that may be held twice while a batch is made: 32 MiB of ids and weights. */
     private static final long ROOM_ENTRIES = 4L << 20;
 
+    /** Arrow counts the bytes of a part in 32 bits. */
+    private static final int SLICED_ENTRIES = Integer.MAX_VALUE / Integer.BYTES;
+
     private static final int SHOWN_ROWS = 3;
     private static final int SHOWN_WORDS = 5;
 
@@ -74,11 +77,16 @@ public final class LexicalBatch implements AutoCloseable {
 
     /** Takes over a column that is known to be valid. */
     LexicalBatch(MapVector vector, Vocabulary vocabulary) {
+        this(vector, vocabulary, vector::close);
+    }
+
+    /** @param giveBack gives the column back when nobody uses it any more */
+    private LexicalBatch(MapVector vector, Vocabulary vocabulary, Runnable giveBack) {
         this.vector = vector;
         this.vocabulary = vocabulary;
         this.occupancy = new Occupancy(
                 "this LexicalBatch is closed: use it inside its try block, or copy rows with get() before it ends",
-                vector::close);
+                giveBack);
     }
 
     /**
@@ -346,14 +354,30 @@ public final class LexicalBatch implements AutoCloseable {
     /**
      * The rows from {@code from} to before {@code to}. Ids and weights are shared, not copied; both batches are closed, in
      * any order.
+     *
+     * @throws IllegalArgumentException for a part of a batch that ends after more than 2^29 − 1 entries: Arrow cannot cut there
      */
     public LexicalBatch slice(int from, int to) {
+        if (from == 0 && to == size()) {
+            return shared();
+        }
         return use(column -> {
             Objects.checkFromToIndex(from, to, column.getValueCount());
+            int end = WordColumn.offset(column, to);
+            if (end > SLICED_ENTRIES) {
+                throw new IllegalArgumentException("rows " + from + " to " + to + " end after " + end
+                        + " entries, Arrow cuts up to " + SLICED_ENTRIES + ": use several batches");
+            }
             TransferPair pair = column.getTransferPair(column.getField(), column.getAllocator());
             pair.splitAndTransfer(from, to - from);
             return new LexicalBatch((MapVector) pair.getTo(), vocabulary);
         });
+    }
+
+    /** The same rows; the column is given back when both are closed. */
+    private LexicalBatch shared() {
+        occupancy.enter();
+        return new LexicalBatch(vector, vocabulary, occupancy::leave);
     }
 
     /**

@@ -137,6 +137,21 @@ final class SparseKernels {
                         Address.of(index)));
     }
 
+    /** Refuses bytes that are no index of a matrix. */
+    static void indexCheck(long index, long bytes, Csr matrix, long words) {
+        cpu(
+                "index",
+                exec -> kernels.lexvla_index_check(
+                        exec,
+                        Address.of(index),
+                        bytes,
+                        Address.ints(matrix.offsets()),
+                        Address.ints(matrix.ids()),
+                        Address.floats(matrix.weights()),
+                        matrix.rows(),
+                        words));
+    }
+
     /** The k best rows for each query: [queries, k] int32 and float32, and [queries] int64 at {@code hits}. */
     static InvertedIndex.Work indexSearch(
             long index, long bytes, Csr matrix, long words, Csr queries, long k, long rows, long scores, long hits) {

@@ -3,7 +3,11 @@ package org.lexvla.lexical;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -11,8 +15,10 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.lexvla.lexical.InvertedIndex.Impacts;
@@ -62,6 +68,60 @@ class InvertedIndexTest extends ArrowTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void findsTheSameWhenItIsReadAgain(Impacts impacts, @TempDir Path directory, RandomSource random)
+            throws IOException {
+        Vocabulary words = vocabulary(40);
+        Path file = directory.resolve("index");
+        for (int size : new int[] {0, 1, 500}) {
+            List<LexicalVector> rows = vectors(size, words, random);
+            List<LexicalVector> queries = vectors(30, words, random);
+            try (LexicalBatch batch = LexicalBatch.of(rows, words, allocator);
+                    InvertedIndex built = InvertedIndex.of(batch, impacts, allocator)) {
+                built.write(file);
+                assertThat(file).hasSize(built.bytes());
+                try (InvertedIndex index = InvertedIndex.read(file, batch, allocator)) {
+                    assertThat(index.search(queries, 5)).isEqualTo(built.search(queries, 5));
+                }
+            }
+        }
+        try (Stream<Path> files = Files.list(directory)) {
+            assertThat(files).containsExactly(file);
+        }
+    }
+
+    @Test
+    void refusesFilesThatAreNoIndexOfTheVectors(@TempDir Path directory, RandomSource random) throws IOException {
+        Vocabulary words = vocabulary(40);
+        Path file = directory.resolve("index");
+        List<LexicalVector> rows = vectors(100, words, random);
+        try (LexicalBatch batch = LexicalBatch.of(rows, words, allocator);
+                LexicalBatch part = batch.slice(0, 99);
+                InvertedIndex built = InvertedIndex.of(batch, Impacts.EIGHT_BIT, allocator)) {
+            refuses(file, batch, "no inverted index at");
+            built.write(file);
+            refuses(file, part, "is no inverted index of these vectors");
+            byte[] bytes = Files.readAllBytes(file);
+            for (int i = 0; i < 200; i++) {
+                byte[] changed = bytes.clone();
+                changed[random.nextInt(bytes.length)] ^= (byte) (1 << random.nextInt(8));
+                Files.write(file, changed);
+                refuses(file, batch, "is no inverted index of these vectors");
+                Files.write(file, Arrays.copyOf(bytes, random.nextInt(bytes.length)));
+                refuses(file, batch, "is no inverted index of these vectors");
+            }
+        }
+    }
+
+    private void refuses(Path file, LexicalBatch vectors, String message) {
+        long before = allocator.getAllocatedMemory();
+        assertThatThrownBy(() -> InvertedIndex.read(file, vectors, allocator))
+                .isInstanceOf(IOException.class)
+                .hasMessageContaining(message);
+        assertThat(allocator.getAllocatedMemory()).isEqualTo(before);
+    }
+
     @Test
     void refusesWhatItCannotHoldOrAnswer() {
         Vocabulary words = vocabulary(5);
@@ -99,6 +159,7 @@ class InvertedIndexTest extends ArrowTest {
         assertThatThrownBy(() -> index.search(one, 1))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("this InvertedIndex is closed");
+        assertThatThrownBy(() -> index.write(Path.of("not", "written"))).isInstanceOf(IllegalStateException.class);
         batch.close();
         assertThatThrownBy(() -> InvertedIndex.of(batch, Impacts.FLOAT32, allocator))
                 .isInstanceOf(IllegalStateException.class);

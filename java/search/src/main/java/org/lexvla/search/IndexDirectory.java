@@ -159,11 +159,11 @@ final class IndexDirectory {
     }
 
     /**
-     * Refuses names that do not fit the items.
+     * The row of each name.
      *
      * @throws IllegalArgumentException if there are more or fewer than items, or one comes twice
      */
-    static void requireNames(List<String> ids, int items) {
+    static Map<String, Integer> rows(List<String> ids, int items) {
         if (ids.size() != items) {
             throw new IllegalArgumentException(
                     "there are " + ids.size() + " ids for " + items + " rows: give one per row");
@@ -176,6 +176,7 @@ final class IndexDirectory {
                         "the id '" + ids.get(row) + "' names items " + before + " and " + row + ": each needs its own");
             }
         }
+        return rows;
     }
 
     private static Path relative(Path directory, Path model) {

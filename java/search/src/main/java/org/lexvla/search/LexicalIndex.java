@@ -1,21 +1,10 @@
 package org.lexvla.search;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.UUID;
-import java.util.concurrent.atomic.AtomicReference;
-import java.util.stream.Stream;
 import org.apache.arrow.memory.BufferAllocator;
 import org.lexvla.lexical.InvertedIndex;
 import org.lexvla.lexical.LexicalBatch;
@@ -24,14 +13,18 @@ import org.lexvla.lexical.Vocabulary;
 import org.lexvla.lexical.WeightedWord;
 
 /**
- * An index in a directory, searched exactly: every query is multiplied with every vector by the kernels, or
- * after {@link #prepare} looked up in an inverted index in memory.
+ * An index in a directory, searched exactly in memory: through an {@link InvertedIndex}, which reads only the words of a query,
+ * or, where items are so few that it does not pay, by multiplying the query with every vector. The ranking is the same.
  *
  * <pre>
- *     index.json        format, number of items, fingerprint of the vocabulary, the model's directory seen from here
+ *     index.json        format, engine, number of items, fingerprint of the vocabulary, the model's directory seen from here
  *     vectors.arrow     ids and vectors, as {@link LexicalBatch#write} makes them
+ *     inverted.bin      the inverted index, as {@link InvertedIndex#write} makes it; of 1000 items and more
  *     vocabulary.json   the words
  * </pre>
+ *
+ * <p>Open it takes 8 bytes for each word of each vector, and with the inverted index 2 to 3 more. Vectors with a weight that is
+ * negative or not finite are not inverted, nor are queries with one looked up: they are multiplied.
  *
  * <pre>{@code
  * LexicalIndex.create(directory, pictures, names, model);
@@ -47,22 +40,28 @@ import org.lexvla.lexical.WeightedWord;
  */
 public final class LexicalIndex implements LexicalSearcher {
     private static final int FORMAT = 1;
-    private static final String INDEX = "index.json";
     private static final String VECTORS = "vectors.arrow";
-    private static final String VOCABULARY = "vocabulary.json";
-    private static final ObjectMapper JSON = new ObjectMapper();
+    /** Name of the file, and of what the description says about it. */
+    private static final String INVERTED = "inverted";
+
+    private static final String INVERTED_FILE = "inverted.bin";
+    /** From so many vectors on there is an inverted index: fewer are multiplied within a millisecond or two. */
+    private static final int INVERTED_FROM = 1000;
 
     private final Path model;
     private final List<String> ids;
     private final Map<String, Integer> rows;
     private final LexicalBatch vectors;
-    private final AtomicReference<InvertedIndex> prepared = new AtomicReference<>();
+    /** Null where there is none. */
+    private final InvertedIndex inverted;
 
-    private LexicalIndex(Path model, List<String> ids, Map<String, Integer> rows, LexicalBatch vectors) {
+    private LexicalIndex(
+            Path model, List<String> ids, Map<String, Integer> rows, LexicalBatch vectors, InvertedIndex inverted) {
         this.model = model;
         this.ids = ids;
         this.rows = rows;
         this.vectors = vectors;
+        this.inverted = inverted;
     }
 
     /**
@@ -77,33 +76,37 @@ public final class LexicalIndex implements LexicalSearcher {
      * @throws IOException                if the index cannot be written
      */
     public static void create(Path directory, LexicalBatch vectors, List<String> ids, Path model) throws IOException {
-        rows(ids);
-        Path target = directory.toAbsolutePath().normalize();
-        if (Files.exists(target) && !isEmptyDirectory(target)) {
-            throw new FileAlreadyExistsException(
-                    directory + " exists and is not empty: choose another directory for the index, or remove it");
+        IndexDirectory.rows(ids, vectors.size());
+        try (InvertedIndex inverted = inverted(vectors)) {
+            IndexDirectory.create(
+                    directory,
+                    FORMAT,
+                    SearchIndex.Engine.EXACT,
+                    ids.size(),
+                    vectors.vocabulary(),
+                    model,
+                    inverted == null ? Map.of() : Map.of(INVERTED, INVERTED_FILE),
+                    written -> {
+                        vectors.write(written.resolve(VECTORS), ids);
+                        if (inverted != null) {
+                            inverted.write(written.resolve(INVERTED_FILE));
+                        }
+                    });
         }
-        Path parent = target.getParent();
-        Files.createDirectories(parent);
-        Path written = parent.resolve("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
-        Files.createDirectory(written);
-        try {
-            vectors.write(written.resolve(VECTORS), ids);
-            vectors.vocabulary().save(written.resolve(VOCABULARY));
-            ObjectNode root = JSON.createObjectNode();
-            root.put("format", FORMAT);
-            root.put("items", ids.size());
-            root.put("vocabulary", vectors.vocabulary().fingerprint());
-            root.put("model", relative(target, model).toString());
-            Files.writeString(
-                    written.resolve(INDEX),
-                    JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n");
-            // Fails, as it should, if something has come into it meanwhile.
-            Files.deleteIfExists(target);
-            Files.move(written, target, StandardCopyOption.ATOMIC_MOVE);
-        } finally {
-            remove(written);
+    }
+
+    /** Null where it does not pay, or a weight is none for it. */
+    private static InvertedIndex inverted(LexicalBatch vectors) {
+        if (vectors.size() < INVERTED_FROM) {
+            return null;
         }
+        for (int row = 0; row < vectors.size(); row++) {
+            if (!isInvertible(vectors.get(row))) {
+                return null;
+            }
+        }
+        return InvertedIndex.of(
+                vectors, InvertedIndex.Impacts.EIGHT_BIT, vectors.vector().getAllocator());
     }
 
     /**
@@ -114,13 +117,9 @@ public final class LexicalIndex implements LexicalSearcher {
      *                     belong together
      */
     public static LexicalIndex open(Path directory, BufferAllocator allocator) throws IOException {
-        JsonNode root = description(directory);
-        Vocabulary vocabulary = Vocabulary.load(directory.resolve(VOCABULARY));
-        String fingerprint = root.path("vocabulary").asText("");
-        if (!fingerprint.equals(vocabulary.fingerprint())) {
-            throw new IOException("the index " + directory + " was made with the vocabulary " + fingerprint
-                    + ", but its " + VOCABULARY + " is " + vocabulary.fingerprint() + ": make the index again");
-        }
+        IndexDirectory description = IndexDirectory.open(directory);
+        description.requireEngine(SearchIndex.Engine.EXACT);
+        Vocabulary vocabulary = description.vocabulary(FORMAT);
         LexicalBatch.Stored stored;
         try {
             stored = LexicalBatch.read(directory.resolve(VECTORS), vocabulary, allocator);
@@ -129,13 +128,15 @@ public final class LexicalIndex implements LexicalSearcher {
                     "the parts of the index " + directory + " do not belong together: " + e.getMessage(), e);
         }
         try {
-            int items = root.path("items").asInt(-1);
-            if (items != stored.ids().size()) {
-                throw new IOException("the index " + directory + " says it has " + items + " items, but " + VECTORS
-                        + " has " + stored.ids().size());
+            if (description.items() != stored.ids().size()) {
+                throw new IOException("the index " + directory + " says it has " + description.items() + " items, but "
+                        + VECTORS + " has " + stored.ids().size());
             }
-            Path model = directory.resolve(root.path("model").asText("")).normalize();
-            return new LexicalIndex(model, stored.ids(), rows(stored.ids()), stored.batch());
+            Map<String, Integer> rows = IndexDirectory.rows(stored.ids(), description.items());
+            InvertedIndex inverted = description.text(INVERTED).isEmpty()
+                    ? null
+                    : InvertedIndex.read(directory.resolve(INVERTED_FILE), stored.batch(), allocator);
+            return new LexicalIndex(description.model(), stored.ids(), rows, stored.batch(), inverted);
         } catch (IOException | RuntimeException e) {
             stored.close();
             throw e;
@@ -175,46 +176,20 @@ public final class LexicalIndex implements LexicalSearcher {
         return vectors.get(row);
     }
 
-    /**
-     * Makes ready for many searches: builds an {@link InvertedIndex} of the vectors in memory, of 2 to 3 bytes for each of
-     * their entries. That takes as long as some ten searches without it; those with it read only the words of their query.
-     * Hits stay the same, scores to within the rounding of a float sum. Doing it again does nothing.
-     *
-     * @param allocator of the inverted index; closed by the caller after this
-     * @return the bytes that it takes
-     * @throws IllegalArgumentException if a weight of the vectors is negative or not finite: such are searched without
-     */
-    public long prepare(BufferAllocator allocator) {
-        InvertedIndex built = prepared.get();
-        if (built == null) {
-            built = InvertedIndex.of(vectors, InvertedIndex.Impacts.EIGHT_BIT, allocator);
-            if (!prepared.compareAndSet(null, built)) {
-                built.close();
-                built = prepared.get();
-            } else if (vectors.isClosed()) {
-                built.close();
-            }
-        }
-        return built.bytes();
-    }
-
     /** As {@link LexicalSearcher#search}; exact. Of equal scores, the item that was indexed first is first. */
     @Override
     public List<Hit> search(LexicalVector query, int k) {
         requireSearch(query, k);
-        InvertedIndex inverted = prepared.get();
         return hits(inverted != null && isInvertible(query) ? inverted.search(query, k) : vectors.topK(query, k));
     }
 
     /**
-     * As {@link #search(LexicalVector, int)} for several queries; once {@link #prepare} was called, what they share is
-     * read once.
+     * As {@link #search(LexicalVector, int)} for several queries; what they share of the inverted index is read once.
      *
      * @return for each query its hits
      */
     public List<List<Hit>> search(List<LexicalVector> queries, int k) {
         queries.forEach(query -> requireSearch(query, k));
-        InvertedIndex inverted = prepared.get();
         if (inverted == null || !queries.stream().allMatch(LexicalIndex::isInvertible)) {
             return queries.stream().map(query -> search(query, k)).toList();
         }
@@ -231,7 +206,6 @@ public final class LexicalIndex implements LexicalSearcher {
     @Override
     public void close() {
         vectors.close();
-        InvertedIndex inverted = prepared.get();
         if (inverted != null) {
             inverted.close();
         }
@@ -265,61 +239,5 @@ public final class LexicalIndex implements LexicalSearcher {
             throw new IllegalArgumentException("the query has the vocabulary " + query.vocabulary() + ", the index "
                     + vocabulary() + ": encode the query with the model of the index, " + model);
         }
-    }
-
-    private static JsonNode description(Path directory) throws IOException {
-        Path file = directory.resolve(INDEX);
-        try {
-            JsonNode root = JSON.readTree(Files.readAllBytes(file));
-            int format = root.path("format").asInt(-1);
-            if (format != FORMAT) {
-                throw new IOException(file + " has format " + (format == -1 ? "none" : Integer.toString(format))
-                        + ", this version reads format " + FORMAT + ": make the index again");
-            }
-            return root;
-        } catch (NoSuchFileException e) {
-            throw new IOException("no index at " + directory + ": " + INDEX + " is missing; make one with create", e);
-        } catch (JsonProcessingException e) {
-            throw new IOException(file + " is not JSON, perhaps cut short: " + e.getOriginalMessage(), e);
-        }
-    }
-
-    private static Map<String, Integer> rows(List<String> ids) {
-        Map<String, Integer> rows = new HashMap<>();
-        for (int row = 0; row < ids.size(); row++) {
-            Integer before = rows.putIfAbsent(ids.get(row), row);
-            if (before != null) {
-                throw new IllegalArgumentException(
-                        "the id '" + ids.get(row) + "' names items " + before + " and " + row + ": each needs its own");
-            }
-        }
-        return rows;
-    }
-
-    private static Path relative(Path directory, Path model) {
-        Path absolute = model.toAbsolutePath().normalize();
-        try {
-            return directory.relativize(absolute);
-        } catch (IllegalArgumentException e) {
-            // Another drive: there is no relative way.
-            return absolute;
-        }
-    }
-
-    private static boolean isEmptyDirectory(Path directory) throws IOException {
-        if (!Files.isDirectory(directory)) {
-            return false;
-        }
-        try (Stream<Path> files = Files.list(directory)) {
-            return files.findAny().isEmpty();
-        }
-    }
-
-    /** Removes what an index that could not be finished has left. */
-    private static void remove(Path directory) throws IOException {
-        for (String name : List.of(VECTORS, VOCABULARY, INDEX)) {
-            Files.deleteIfExists(directory.resolve(name));
-        }
-        Files.deleteIfExists(directory);
     }
 }

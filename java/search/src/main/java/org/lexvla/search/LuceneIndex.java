@@ -89,7 +89,7 @@ public final class LuceneIndex implements LexicalSearcher {
      * @throws IOException                if the index cannot be written
      */
     public static void create(Path directory, LexicalBatch vectors, List<String> ids, Path model) throws IOException {
-        IndexDirectory.requireNames(ids, vectors.size());
+        IndexDirectory.rows(ids, vectors.size());
         IndexDirectory.create(
                 directory,
                 FORMAT,
@@ -144,10 +144,7 @@ public final class LuceneIndex implements LexicalSearcher {
      */
     public static LuceneIndex open(Path directory) throws IOException {
         IndexDirectory description = IndexDirectory.open(directory);
-        if (!description.engine().equals(SearchIndex.Engine.LUCENE.label())) {
-            throw new IOException(
-                    "the index " + directory + " is for the engine \"" + description.engine() + "\", not for lucene");
-        }
+        description.requireEngine(SearchIndex.Engine.LUCENE);
         Vocabulary vocabulary = description.vocabulary(FORMAT);
         Directory files = FSDirectory.open(directory.resolve(LUCENE));
         DirectoryReader reader;

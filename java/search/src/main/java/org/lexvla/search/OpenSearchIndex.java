@@ -97,7 +97,7 @@ public final class OpenSearchIndex implements LexicalSearcher {
      */
     public static void create(Path directory, Target target, LexicalBatch vectors, List<String> ids, Path model)
             throws IOException {
-        IndexDirectory.requireNames(ids, vectors.size());
+        IndexDirectory.rows(ids, vectors.size());
         for (String id : ids) {
             int bytes = id.getBytes(StandardCharsets.UTF_8).length;
             if (bytes == 0 || bytes > LARGEST_NAME) {

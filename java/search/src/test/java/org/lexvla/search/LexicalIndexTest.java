@@ -8,11 +8,14 @@ import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
@@ -113,52 +116,82 @@ class LexicalIndexTest {
         }
     }
 
-    @RepeatedTest(10)
-    void findsTheSamePrepared(RandomSource random) throws IOException {
+    /** From a thousand items on there is an inverted index; it ranks as sums in double over every vector do. */
+    @Test
+    void manyItemsAreInvertedAndRankedTheSame(RandomSource random) throws IOException {
         Path index = directory.resolve("index");
-        int items = random.nextInt(60);
-        List<String> ids = new ArrayList<>();
-        LexicalVector[] vectors = new LexicalVector[items];
-        List<LexicalVector> queries = new ArrayList<>();
-        for (int i = 0; i < items; i++) {
-            ids.add("item " + i);
-            vectors[i] = random(random);
-            queries.add(random(random));
-        }
-        create(index, ids, vectors);
+        LexicalVector[] vectors = many(random);
+        create(index, names(vectors.length), vectors);
+        assertThat(index.resolve("inverted.bin")).isNotEmptyFile();
+        List<LexicalVector> queries =
+                Stream.generate(() -> random(random)).limit(20).toList();
+        LexicalIndex closed;
         try (LexicalIndex open = LexicalIndex.open(index, allocator)) {
-            List<List<LexicalSearcher.Hit>> plain = open.search(queries, 3);
-            long bytes = open.prepare(allocator);
-            assertThat(open.prepare(allocator)).isEqualTo(bytes);
-            assertThat(bytes > 0).isEqualTo(items > 0);
-            List<List<LexicalSearcher.Hit>> prepared = open.search(queries, 3);
-            assertThat(prepared).hasSameSizeAs(plain);
+            closed = open;
+            List<List<LexicalSearcher.Hit>> together = open.search(queries, 7);
             for (int q = 0; q < queries.size(); q++) {
-                assertThat(open.search(queries.get(q), 3)).isEqualTo(prepared.get(q));
-                assertThat(scores(prepared.get(q))).containsExactly(scores(plain.get(q)), within(1e-5));
-                for (LexicalSearcher.Hit hit : prepared.get(q)) {
-                    assertThat(hit.score()).isEqualTo(queries.get(q).dot(vectors[ids.indexOf(hit.id())]));
-                }
+                LexicalVector query = queries.get(q);
+                List<LexicalSearcher.Hit> sorted = IntStream.range(0, vectors.length)
+                        .mapToObj(row -> new LexicalSearcher.Hit("item " + row, query.dot(vectors[row])))
+                        .filter(hit -> hit.score() > 0)
+                        .sorted(Comparator.comparing(LexicalSearcher.Hit::score).reversed())
+                        .limit(7)
+                        .toList();
+                assertThat(open.search(query, 7)).isEqualTo(sorted);
+                assertThat(together.get(q)).isEqualTo(sorted);
             }
-            // A weight below 0 is no matter for the inverted index, and is searched all the same.
+            // A weight below 0 is none for the inverted index: such a query is multiplied, and found all the same.
             LexicalVector against = vector(0, 1, 1, -.5);
-            assertThat(scores(open.search(against, items + 1))).hasSize((int) Arrays.stream(vectors)
+            assertThat(open.search(against, vectors.length)).hasSize((int) Arrays.stream(vectors)
                     .filter(vector -> against.dot(vector) > 0)
                     .count());
+        }
+        assertThatThrownBy(() -> closed.search(queries.get(0), 3))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("closed");
+        assertThatThrownBy(() -> closed.search(queries, 3)).isInstanceOf(IllegalStateException.class);
+    }
+
+    @Test
+    void itemsThatCannotBeInvertedAreSearchedAllTheSame(RandomSource random) throws IOException {
+        Path index = directory.resolve("index");
+        LexicalVector[] vectors = many(random);
+        vectors[700] = vector(0, -1, 3, 50);
+        create(index, names(vectors.length), vectors);
+        assertThat(index.resolve("inverted.bin")).doesNotExist();
+        try (LexicalIndex open = LexicalIndex.open(index, allocator)) {
+            assertThat(open.search(vector(3, 1), 1)).containsExactly(new LexicalSearcher.Hit("item 700", 50));
         }
     }
 
     @Test
-    void closedWhenPreparedIsClosed() throws IOException {
+    void saysWhenTheInvertedIndexIsMissingOrDamaged(RandomSource random) throws IOException {
         Path index = directory.resolve("index");
-        create(index, List.of("a"), vector(0, 1));
-        LexicalIndex open = LexicalIndex.open(index, allocator);
-        assertThat(open.prepare(allocator)).isPositive();
-        open.close();
-        assertThatThrownBy(() -> open.search(vector(0, 1), 3))
-                .isInstanceOf(IllegalStateException.class)
-                .hasMessageContaining("closed");
-        assertThatThrownBy(() -> open.search(List.of(vector(0, 1)), 3)).isInstanceOf(IllegalStateException.class);
+        LexicalVector[] vectors = many(random);
+        create(index, names(vectors.length), vectors);
+        Path inverted = index.resolve("inverted.bin");
+        byte[] bytes = Files.readAllBytes(inverted);
+        Files.write(inverted, Arrays.copyOf(bytes, bytes.length - 1000));
+        refuses(index, "inverted.bin is no inverted index of these vectors");
+        bytes[bytes.length / 2] ^= 1;
+        Files.write(inverted, bytes);
+        refuses(index, "index is damaged");
+        Path other = directory.resolve("other");
+        vectors[3] = vector(0, .5, 1, .5);
+        vectors[4] = vector(1, .5, 2, .5);
+        create(other, names(vectors.length), vectors);
+        Files.copy(other.resolve("inverted.bin"), inverted, StandardCopyOption.REPLACE_EXISTING);
+        refuses(index, "inverted.bin is no inverted index of these vectors");
+        Files.delete(inverted);
+        refuses(index, "no inverted index at");
+    }
+
+    private static LexicalVector[] many(RandomSource random) {
+        return Stream.generate(() -> random(random)).limit(1200).toArray(LexicalVector[]::new);
+    }
+
+    private static List<String> names(int items) {
+        return IntStream.range(0, items).mapToObj(item -> "item " + item).toList();
     }
 
     @Test
@@ -243,6 +276,8 @@ class LexicalIndexTest {
         refuses(index, "cut short");
         Files.writeString(index.resolve("index.json"), description.replace("\"format\" : 1", "\"format\" : 2"));
         refuses(index, "format 2, this version reads format 1");
+        Files.writeString(index.resolve("index.json"), description.replace("\"exact\"", "\"lucene\""));
+        refuses(index, "is for the engine \"lucene\", not for exact");
         Files.writeString(index.resolve("index.json"), description.replace("\"items\" : 2", "\"items\" : 3"));
         refuses(index, "says it has 3 items, but vectors.arrow has 2");
         Files.writeString(index.resolve("index.json"), description);
@@ -270,10 +305,6 @@ class LexicalIndexTest {
         refuses(index, "no vocabulary at");
     }
 
-    private static double[] scores(List<LexicalSearcher.Hit> hits) {
-        return hits.stream().mapToDouble(LexicalSearcher.Hit::score).toArray();
-    }
-
     private void refuses(Path index, String message) {
         assertThatThrownBy(() -> LexicalIndex.open(index, allocator))
                 .isInstanceOf(IOException.class)
@@ -287,7 +318,8 @@ class LexicalIndexTest {
         }
         try (Stream<Path> files = Files.list(index)) {
             assertThat(files.map(file -> file.getFileName().toString()))
-                    .containsExactlyInAnyOrder("index.json", "vectors.arrow", "vocabulary.json");
+                    .contains("index.json", "vectors.arrow", "vocabulary.json")
+                    .isSubsetOf("index.json", "vectors.arrow", "vocabulary.json", "inverted.bin");
         }
     }
 

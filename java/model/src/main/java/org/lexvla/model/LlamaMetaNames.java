@@ -16,6 +16,9 @@ import org.bytedeco.pytorch.Tensor;
 final class LlamaMetaNames {
     static final String CONFIG = "params.json";
     private static final String INPUT = "tok_embeddings.weight";
+    private static final String CONVERT =
+            "convert the download with transformers' convert_llama_weights_to_hf.py, which"
+                    + " merges pieces and writes safetensors";
 
     private LlamaMetaNames() {}
 
@@ -23,17 +26,29 @@ final class LlamaMetaNames {
         return file.names().contains(INPUT);
     }
 
-    /** Opens Meta's file of a directory, or what Hugging Face's layout has. */
+    /**
+     * Opens Meta's file of a directory, or what Hugging Face's layout has.
+     *
+     * <p>Meta gives out pickles alone, those of 13B in two and of 70B in eight pieces, each with a part of every matrix. Whoever
+     * converts them merges them in the same step, as transformers' own converter does, so pieces are not merged here.
+     */
     static Safetensors open(Path directory) {
         if (Files.exists(directory.resolve("consolidated.01.safetensors"))) {
             throw new IllegalArgumentException(
                     directory + " holds consolidated.01.safetensors, so each matrix is cut in"
-                            + " several files for several devices: merge them into one consolidated.00.safetensors");
+                            + " several files for several devices: merge them into one consolidated.00.safetensors, or "
+                            + CONVERT);
         }
         for (String name : new String[] {"consolidated.safetensors", "consolidated.00.safetensors"}) {
             if (Files.exists(directory.resolve(name))) {
                 return Safetensors.open(directory.resolve(name));
             }
+        }
+        if (Files.exists(directory.resolve("consolidated.00.pth"))
+                && !Files.exists(directory.resolve(Safetensors.SINGLE))
+                && !Files.exists(directory.resolve(Safetensors.INDEX))) {
+            throw new IllegalArgumentException(directory
+                    + " holds consolidated.00.pth and no safetensors; pickled weights are not read: " + CONVERT);
         }
         return Safetensors.open(directory);
     }

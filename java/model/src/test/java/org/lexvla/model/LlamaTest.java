@@ -80,8 +80,15 @@ class LlamaTest {
         saveChanged(tensors -> {});
         Files.delete(directory.resolve("config.json"));
         assertThatThrownBy(() -> LlamaConfig.load(directory)).hasMessageContaining("no tensor tok_embeddings.weight");
+        Files.delete(directory.resolve("model.safetensors"));
+        Files.writeString(directory.resolve("consolidated.00.pth"), "");
+        assertThatThrownBy(() -> LlamaConfig.load(directory))
+                .hasMessageContaining("pickled weights are not read")
+                .hasMessageContaining("convert_llama_weights_to_hf.py");
         Files.writeString(directory.resolve("consolidated.01.safetensors"), "");
-        assertThatThrownBy(() -> LlamaConfig.load(directory)).hasMessageContaining("merge them into one");
+        assertThatThrownBy(() -> LlamaConfig.load(directory))
+                .hasMessageContaining("merge them into one")
+                .hasMessageContaining("convert_llama_weights_to_hf.py");
     }
 
     @Test

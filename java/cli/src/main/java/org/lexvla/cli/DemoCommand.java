@@ -7,17 +7,11 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import org.bytedeco.pytorch.global.torch;
 import org.lexvla.cli.demo.DemoEvaluation;
 import org.lexvla.cli.demo.DemoFigures;
 import org.lexvla.cli.demo.Report;
@@ -25,11 +19,8 @@ import org.lexvla.cli.demo.ReportData;
 import org.lexvla.cli.demo.Scene;
 import org.lexvla.cli.demo.SceneFiles;
 import org.lexvla.cli.demo.SceneGenerator;
-import org.lexvla.cli.demo.ScenePatchLabels;
 import org.lexvla.lexical.Device;
 import org.lexvla.model.LexVla;
-import org.lexvla.training.CaptionDataset;
-import org.lexvla.training.FreshModel;
 import org.lexvla.training.TrainingConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -54,7 +45,6 @@ final class DemoCommand implements Callable<Integer> {
     private static final int STAND_IN_SCENES = 1000;
     private static final int HELD_OUT_SCENES = 100;
     private static final int CAPTIONS = 3;
-    private static final int PATCH = 14;
     private static final int SHOWN = 16;
 
     @Option(names = "--out", required = true, paramLabel = "DIR", description = "Directory to make.")
@@ -63,11 +53,12 @@ final class DemoCommand implements Callable<Integer> {
     @Mixin
     private Console console;
 
-    private final long start = System.nanoTime();
+    private Stages stages;
 
     @Override
     public Integer call() throws Exception {
         Inputs.requireAbsent(out);
+        stages = new Stages(console);
         PrintStream results = System.out;
         if (console.isJson()) {
             // The commands that run inside print for people; standard output is for the one object at the end.
@@ -88,7 +79,7 @@ final class DemoCommand implements Callable<Integer> {
         TrainingConfig settings = TrainingConfig.load(settingsFile, List.of());
         int size = settings.fresh().vision().image();
 
-        say("Drawing %d scenes to train on and %d to hold out", TRAINING_SCENES, HELD_OUT_SCENES);
+        stages.say("Drawing %d scenes to train on and %d to hold out", TRAINING_SCENES, HELD_OUT_SCENES);
         SceneGenerator world = new SceneGenerator(SEED, size);
         Path training = out.resolve("scenes/train");
         Path heldOut = out.resolve("scenes/held-out");
@@ -102,7 +93,7 @@ final class DemoCommand implements Callable<Integer> {
 
         String model = out.resolve("model").toString();
         String config = settingsFile.toString();
-        command(
+        stages.command(
                 "init",
                 "--vision",
                 out.resolve("vision").toString(),
@@ -122,12 +113,12 @@ final class DemoCommand implements Callable<Integer> {
         Path run = out.resolve("run");
         Path flops = out.resolve("run-flops");
         List<String> train = List.of("train", "--model", model, "--data", captions, "--config", config);
-        say("Training, and beside it the same with the FLOPs penalty to compare");
-        sideBySide(
-                () -> command(train, "--out", run.toString()),
-                () -> command(train, "--set", "loss.penalty=flops", "--out", flops.toString()));
+        stages.say("Training, and beside it the same with the FLOPs penalty to compare");
+        Stages.sideBySide(List.of(
+                () -> stages.command(train, "--out", run.toString()),
+                () -> stages.command(train, "--set", "loss.penalty=flops", "--out", flops.toString())));
 
-        command(
+        stages.command(
                 "encode",
                 "images",
                 "--model",
@@ -136,7 +127,7 @@ final class DemoCommand implements Callable<Integer> {
                 heldOutCaptions,
                 "--out",
                 out.resolve("held-out.arrow").toString());
-        command(
+        stages.command(
                 "index",
                 "--model",
                 run.toString(),
@@ -144,7 +135,7 @@ final class DemoCommand implements Callable<Integer> {
                 heldOut.resolve("images").toString(),
                 "--out",
                 out.resolve("index").toString());
-        command(
+        stages.command(
                 "search",
                 "--index",
                 out.resolve("index").toString(),
@@ -152,55 +143,20 @@ final class DemoCommand implements Callable<Integer> {
                 "5",
                 "--explain",
                 unseen.get(0).captions().get(0));
-        command("evaluate", "retrieval", "--model", run.toString(), "--data", heldOutCaptions);
-        command("evaluate", "sparsity", "--model", run.toString(), "--data", heldOutCaptions);
+        stages.command("evaluate", "retrieval", "--model", run.toString(), "--data", heldOutCaptions);
+        stages.command("evaluate", "sparsity", "--model", run.toString(), "--data", heldOutCaptions);
 
         return conclude(settings, unseen, before, run, flops);
     }
 
     /** What takes the place of pre-training; nothing of it is seen again by train. */
     private void standIns(TrainingConfig settings, int size, Path captions) throws Exception {
-        say(
+        stages.say(
                 "Preparing the stand-ins for Llama 2 (on the captions alone) and DINOv2 (on scenes of its own, without words)");
-        sideBySide(
-                () -> {
-                    try (PreparationProgress progress = new PreparationProgress(console)) {
-                        List<String> texts = CaptionDataset.open(captions).captions();
-                        FreshModel.text(settings, texts, out.resolve("text"), Device.cpu(), progress);
-                    }
-                    return null;
-                },
-                () -> {
-                    try (PreparationProgress progress = new PreparationProgress(console)) {
-                        ScenePatchLabels labels = new ScenePatchLabels(
-                                new SceneGenerator(SEED + 1, size),
-                                STAND_IN_SCENES,
-                                PATCH,
-                                FreshModel.transform(settings));
-                        FreshModel.vision(settings, labels, out.resolve("vision"), Device.cpu(), progress);
-                    }
-                    return null;
-                });
-    }
-
-    /**
-     * Does two things at once, each with one thread of LibTorch: its matrix products at these sizes use one core anyway, so on
-     * two cores both take the time of one.
-     */
-    private static void sideBySide(Callable<Void> one, Callable<Void> other) throws Exception {
-        int threads = torch.get_num_threads();
-        torch.set_num_threads(1);
-        ExecutorService executor = Executors.newFixedThreadPool(2);
-        try {
-            for (Future<Void> done : executor.invokeAll(List.of(one, other))) {
-                done.get();
-            }
-        } catch (ExecutionException e) {
-            throw e.getCause() instanceof Exception cause ? cause : e;
-        } finally {
-            executor.shutdown();
-            torch.set_num_threads(threads);
-        }
+        DemoBackbones backbones = new DemoBackbones(settings, new SceneGenerator(SEED + 1, size), console);
+        Stages.sideBySide(List.of(
+                () -> backbones.text(captions, out.resolve("text")),
+                () -> backbones.vision(STAND_IN_SCENES, out.resolve("vision"))));
     }
 
     private ObjectNode conclude(TrainingConfig settings, List<Scene> unseen, DemoFigures before, Path run, Path flops)
@@ -212,7 +168,7 @@ final class DemoCommand implements Callable<Integer> {
             after = DemoEvaluation.of(trained, unseen, SHOWN);
             withFlops = DemoEvaluation.of(other, unseen, SHOWN);
         }
-        double seconds = (System.nanoTime() - start) / 1e9;
+        double seconds = stages.seconds();
         long peak = peakMegabytes();
         Map<String, String> facts = new LinkedHashMap<>();
         facts.put("training scenes", TRAINING_SCENES + ", " + CAPTIONS + " captions each");
@@ -350,31 +306,6 @@ final class DemoCommand implements Callable<Integer> {
             y[i] = line.required(key).asDouble();
         }
         return new ReportData.Curve(name, x, y);
-    }
-
-    private Void command(List<String> first, String... more) {
-        List<String> arguments = new ArrayList<>(first);
-        arguments.addAll(List.of(more));
-        command(arguments.toArray(String[]::new));
-        return null;
-    }
-
-    /** Runs a command as a user would, and shows how. */
-    private void command(String... arguments) {
-        List<String> shown = new ArrayList<>();
-        for (String argument : arguments) {
-            shown.add(argument.contains(" ") ? '"' + argument + '"' : argument);
-        }
-        say("./lexvla %s", String.join(" ", shown));
-        int code = Lexvla.run(arguments);
-        if (code != 0) {
-            throw new IllegalStateException("'" + arguments[0] + "' failed with exit code " + code + ", see above");
-        }
-    }
-
-    private void say(String format, Object... values) {
-        console.line("");
-        console.line("[%3.0f s] %s", (System.nanoTime() - start) / 1e9, String.format(Locale.ROOT, format, values));
     }
 
     /** The most memory this process has held, from the kernel's account of it; -1 where there is none. */

@@ -7,6 +7,6 @@ import picocli.CommandLine.Command;
         name = "evaluate",
         description = "Measure a model.",
         mixinStandardHelpOptions = true,
-        synopsisSubcommandLabel = "retrieval|patchdis|sparsity",
-        subcommands = {RetrievalCommand.class, PatchDisCommand.class, SparsityCommand.class})
+        synopsisSubcommandLabel = "retrieval|patchdis|sparsity|ablations",
+        subcommands = {RetrievalCommand.class, PatchDisCommand.class, SparsityCommand.class, AblationsCommand.class})
 final class EvaluateCommand {}

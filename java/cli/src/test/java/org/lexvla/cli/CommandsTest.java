@@ -232,7 +232,7 @@ class CommandsTest {
             assertThat(said.out()).containsPattern("Examples?: ./lexvla " + command);
             assertThat(said.err()).isEmpty();
         }
-        for (String measure : List.of("retrieval", "patchdis", "sparsity")) {
+        for (String measure : List.of("retrieval", "patchdis", "sparsity", "ablations")) {
             TinyRun.Said said = lexvla("evaluate", measure, "--help");
             assertThat(said.out()).containsPattern("Examples?: ./lexvla evaluate " + measure);
             assertThat(said.err()).isEmpty();

@@ -33,6 +33,7 @@ public final class DemoEvaluation {
     private static final double[] SWEEP = {0, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 6, 8, 10};
 
     private final LexVla model;
+    private final Sparsification kept;
     private final List<Scene> scenes;
     private final List<DrawnScene> drawn;
     private final List<String> captions = new ArrayList<>();
@@ -51,8 +52,9 @@ public final class DemoEvaluation {
             List<ReportData.ShownPicture> pictures,
             List<ReportData.NamedPatches> patches) {}
 
-    private DemoEvaluation(LexVla model, List<Scene> scenes) {
+    private DemoEvaluation(LexVla model, List<Scene> scenes, Sparsification kept) {
         this.model = model;
+        this.kept = kept;
         this.scenes = scenes;
         this.drawn = scenes.stream().map(Scene::draw).toList();
         List<Integer> owners = new ArrayList<>();
@@ -73,6 +75,11 @@ public final class DemoEvaluation {
      * @param shown pictures to keep for the report, the first ones
      */
     public static Result of(LexVla model, List<Scene> scenes, int shown) {
+        return of(model, scenes, shown, model.config().sparsification());
+    }
+
+    /** As {@link #of(LexVla, List, int)} with other words kept than the model's own. */
+    public static Result of(LexVla model, List<Scene> scenes, int shown, Sparsification kept) {
         if (scenes.isEmpty()) {
             throw new IllegalArgumentException("no held-out scene to measure on: give at least one");
         }
@@ -85,14 +92,14 @@ public final class DemoEvaluation {
                         + model.transform().crop() + ": draw scenes of the size the model takes");
             }
         }
-        return new DemoEvaluation(model, scenes).measure(Math.min(shown, scenes.size()));
+        return new DemoEvaluation(model, scenes, kept).measure(Math.min(shown, scenes.size()));
     }
 
     private Result measure(int shown) {
         List<BufferedImage> pictures = drawn.stream().map(DrawnScene::picture).toList();
         int patch = model.vision().config().patchSize();
-        try (LexicalBatch images = model.encodePictures(pictures);
-                LexicalBatch texts = model.encodeTexts(captions);
+        try (LexicalBatch images = model.encodePictures(pictures, kept);
+                LexicalBatch texts = model.encodeTexts(captions, kept);
                 LexicalBatch denseImages = model.encodePictures(pictures, new Sparsification.Dense());
                 LexicalBatch denseTexts = model.encodeTexts(captions, new Sparsification.Dense());
                 LexicalBatch classes = model.encodeTexts(Scene.classNames(), new Sparsification.Dense())) {

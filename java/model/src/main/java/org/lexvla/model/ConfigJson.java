@@ -54,8 +54,8 @@ final class ConfigJson {
         DefaultPrettyPrinter printer =
                 new DefaultPrettyPrinter().withArrayIndenter(DefaultIndenter.SYSTEM_LINEFEED_INSTANCE);
         try {
-            Path directory = Files.createDirectories(file.toAbsolutePath().getParent());
-            Path beside = Files.createTempFile(directory, "." + file.getFileName(), ".part");
+            Files.createDirectories(file.toAbsolutePath().getParent());
+            Path beside = PartFile.beside(file);
             byte[] text = (JSON.writer(printer).writeValueAsString(root) + "\n").getBytes(StandardCharsets.UTF_8);
             Files.write(beside, text);
             Files.move(beside, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);

@@ -8,7 +8,6 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.UUID;
 import java.util.stream.Stream;
 import org.lexvla.lexical.Vocabulary;
 
@@ -41,7 +40,7 @@ final class ModelDirectory {
             throw new IOException("cannot save a model to " + directory + ": it is a file");
         }
         Files.createDirectories(target.getParent());
-        Path beside = target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
+        Path beside = PartFile.beside(target);
         Files.createDirectory(beside);
         try {
             parts.vocabulary.save(beside.resolve(VOCABULARY));

@@ -45,11 +45,11 @@ final class SafetensorsWriter {
         // Large elements first keeps every tensor aligned to its own element.
         items.sort(Comparator.comparingInt((Item item) -> -item.type().bytes()).thenComparing(Item::name));
 
-        Path directory = file.toAbsolutePath().getParent();
-        Files.createDirectories(directory);
-        Path beside = Files.createTempFile(directory, "." + file.getFileName(), ".part");
+        Files.createDirectories(file.toAbsolutePath().getParent());
+        Path beside = PartFile.beside(file);
         try {
-            try (FileChannel channel = FileChannel.open(beside, StandardOpenOption.WRITE)) {
+            try (FileChannel channel =
+                    FileChannel.open(beside, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
                 writeFully(channel, header(items, metadata));
                 for (Item item : items) {
                     writeData(channel, item.tensor());

@@ -146,6 +146,16 @@ class SafetensorsTest {
     }
 
     @Test
+    void whoeverMayReadOtherFilesMayReadTheWrittenOne() throws IOException {
+        Path path = write("a", 1, 2, 3);
+        Path plain = Files.writeString(directory.resolve("plain"), "");
+        assertThat(Files.getPosixFilePermissions(path)).isEqualTo(Files.getPosixFilePermissions(plain));
+        try (Stream<Path> files = Files.list(directory)) {
+            assertThat(files).containsExactlyInAnyOrder(path, plain);
+        }
+    }
+
+    @Test
     void writesInSeveralChunks() throws IOException {
         Path path = directory.resolve("a");
         long count = (SafetensorsWriter.CHUNK / Integer.BYTES) * 5 / 4;

@@ -151,8 +151,13 @@ final class ExplainCommand implements Callable<Integer> {
     }
 
     private void explain(LexVla encoder, BufferedImage picture, BufferAllocator allocator) {
+        try (PictureWords found = new PictureWords(encoder, picture, allocator)) {
+            explain(encoder, picture, found);
+        }
+    }
+
+    private void explain(LexVla encoder, BufferedImage picture, PictureWords found) {
         SeenSquare seen = SeenSquare.of(encoder, picture);
-        PictureWords found = new PictureWords(encoder, picture, allocator);
         int[] patches = region.patches;
         if (region.box != null) {
             if (region.box.length != 4) {
@@ -199,7 +204,7 @@ final class ExplainCommand implements Callable<Integer> {
 
     private LexicalVector vector(LexVla encoder) {
         if (query.word != null) {
-            KnownWords.require(encoder.vocabulary(), query.word);
+            encoder.vocabulary().requireWord(query.word);
         }
         try (LexicalBatch batch = query.text != null
                 ? encoder.encodeTexts(List.of(query.text))

@@ -105,6 +105,7 @@ final class IndexCommand implements Callable<Integer> {
                 case LUCENE -> LuceneIndex.create(out, encoded.batch(), encoded.ids(), model);
                 case OPENSEARCH -> OpenSearchIndex.create(out, target, encoded.batch(), encoded.ids(), model);
             }
+            IndexedPictures.note(out, data);
             Encoder.reportSkipped(encoded.skipped(), console);
             console.line(
                     "%d pictures, %.1f active words each, indexed in %s (%s)",

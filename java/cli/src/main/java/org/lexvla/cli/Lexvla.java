@@ -27,6 +27,7 @@ import picocli.CommandLine.ParseResult;
             EncodeCommand.class,
             IndexCommand.class,
             SearchCommand.class,
+            ServeCommand.class,
             ExplainCommand.class,
             EvaluateCommand.class,
             InfoCommand.class,

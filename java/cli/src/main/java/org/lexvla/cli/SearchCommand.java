@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import org.apache.arrow.memory.BufferAllocator;
@@ -146,22 +147,17 @@ final class SearchCommand implements Callable<Integer> {
 
     /** The vector of words and weights as they were written; each word stands for all pieces of its spelling. */
     private static LexicalVector byHand(Vocabulary vocabulary, Map<String, Float> words) {
-        Map<Integer, Float> byId = new TreeMap<>();
+        SortedMap<Integer, Float> byId = new TreeMap<>();
         words.forEach((word, weight) -> {
             if (weight == null || !(weight > 0) || weight.isInfinite()) {
                 throw new IllegalArgumentException(
                         "--words gives \"" + word + "\" the weight " + weight + ": must be finite and above 0");
             }
-            for (int id : KnownWords.require(vocabulary, word)) {
+            for (int id : vocabulary.requireWord(word)) {
                 byId.put(id, weight);
             }
         });
-        int[] ids = byId.keySet().stream().mapToInt(Integer::intValue).toArray();
-        float[] weights = new float[ids.length];
-        for (int i = 0; i < ids.length; i++) {
-            weights[i] = byId.get(ids[i]);
-        }
-        return LexicalVector.of(vocabulary, ids, weights);
+        return LexicalVector.of(vocabulary, byId);
     }
 
     private static String describe(List<WeightedWord> words) {

@@ -6,11 +6,17 @@ import static org.lexvla.cli.TinyRun.assertFails;
 import static org.lexvla.cli.TinyRun.lexvla;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.net.ConnectException;
+import java.net.ServerSocket;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
@@ -106,6 +112,39 @@ class CommandsTest {
                         .json()
                         .get("points"))
                 .hasSizeGreaterThan(4);
+    }
+
+    @Test
+    void anIndexIsServedUntilItIsStopped() throws Exception {
+        String index = directory.resolve("served").toString();
+        assertThat(lexvla("index", "--model", run, "--data", table, "--out", index)
+                        .code())
+                .isZero();
+        Path other = Files.createDirectories(directory.resolve("other"));
+        Files.copy(Path.of(table).resolveSibling("images/00001.png"), other.resolve("a.png"));
+        assertFails("none of the pictures in", "serve", "--index", index, "--data", other.toString(), "--port", "0");
+        assertFails("--max-picture is 0", "serve", "--index", index, "--max-picture", "0");
+
+        int port;
+        try (ServerSocket free = new ServerSocket(0)) {
+            port = free.getLocalPort();
+        }
+        CompletableFuture<TinyRun.Said> said = new CompletableFuture<>();
+        Thread server = new Thread(() -> said.complete(lexvla("serve", "--index", index, "--port", "" + port, "--json")));
+        server.start();
+        JsonNode about = null;
+        while (about == null && !said.isDone()) {
+            try {
+                about = new ObjectMapper().readTree(URI.create("http://localhost:" + port + "/api/about").toURL());
+            } catch (ConnectException e) {
+                Thread.sleep(50);
+            }
+        }
+        server.interrupt();
+        assertThat(said.get(30, TimeUnit.SECONDS).code()).as(said.get().err()).isZero();
+        assertThat(about.get("pictures").asInt()).isEqualTo(24);
+        assertThat(about.get("shown").asInt()).isGreaterThanOrEqualTo(24);
+        assertThat(said.get().json().get("address").asText()).isEqualTo("http://127.0.0.1:" + port + "/");
     }
 
     @Test
@@ -226,7 +265,7 @@ class CommandsTest {
     @Test
     void everyCommandExplainsItselfWithAnExample() {
         for (String command :
-                List.of("demo", "init", "train", "encode", "index", "search", "explain", "info", "doctor")) {
+                List.of("demo", "init", "train", "encode", "index", "search", "serve", "explain", "info", "doctor")) {
             TinyRun.Said said = lexvla(command, "--help");
             assertThat(said.code()).isZero();
             assertThat(said.out()).containsPattern("Examples?: ./lexvla " + command);

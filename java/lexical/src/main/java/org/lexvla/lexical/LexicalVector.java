@@ -2,7 +2,9 @@ package org.lexvla.lexical;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
+import java.util.SortedMap;
 import java.util.stream.Collectors;
 
 /**
@@ -47,6 +49,22 @@ public final class LexicalVector {
             }
         }
         return new LexicalVector(vocabulary, ids.clone(), weights.clone());
+    }
+
+    /**
+     * As {@link #of(Vocabulary, int[], float[])}.
+     *
+     * @param weights by lexical id, in their natural order
+     */
+    public static LexicalVector of(Vocabulary vocabulary, SortedMap<Integer, Float> weights) {
+        int[] ids = new int[weights.size()];
+        float[] values = new float[ids.length];
+        int entry = 0;
+        for (Map.Entry<Integer, Float> weight : weights.entrySet()) {
+            ids[entry] = weight.getKey();
+            values[entry++] = weight.getValue();
+        }
+        return of(vocabulary, ids, values);
     }
 
     /** Takes arrays that are known to be valid and that nobody else changes. */

@@ -15,6 +15,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -36,6 +37,7 @@ import java.util.regex.Pattern;
  */
 public final class Vocabulary {
     private static final int FORMAT = 1;
+    private static final int NEAREST = 3;
     private static final ObjectMapper JSON = new ObjectMapper();
 
     /**
@@ -163,6 +165,31 @@ public final class Vocabulary {
     /** The entries that are shown as this word, ascending: those of {@code ▁horse} and {@code horse}; empty if there is none. */
     public int[] lexicalIds(String word) {
         return spellings.getOrDefault(word, new int[0]).clone();
+    }
+
+    /**
+     * As {@link #lexicalIds}, for a word that somebody has typed.
+     *
+     * @throws IllegalArgumentException if no entry is shown as this word, naming the nearest words
+     */
+    public int[] requireWord(String word) {
+        int[] ids = lexicalIds(word);
+        if (ids.length == 0) {
+            throw new IllegalArgumentException("\"" + word + "\" is not among the " + size()
+                    + " words of the vocabulary, the nearest are " + String.join(", ", nearest(word, NEAREST)));
+        }
+        return ids;
+    }
+
+    /** The words that are spelled most alike, by {@link EditDistance}, then in the order of the alphabet; each once. */
+    public List<String> nearest(String word, int n) {
+        record Near(String word, int distance) {}
+        return spellings.keySet().stream()
+                .map(known -> new Near(known, EditDistance.between(word, known)))
+                .sorted(Comparator.comparingInt(Near::distance).thenComparing(Near::word))
+                .limit(n)
+                .map(Near::word)
+                .toList();
     }
 
     /**

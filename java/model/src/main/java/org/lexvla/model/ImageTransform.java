@@ -166,6 +166,16 @@ public record ImageTransform(int resize, int crop, float[] mean, float[] std) {
         return PictureReader.read(file);
     }
 
+    /**
+     * As {@link #read(Path)}, of a file that is in memory.
+     *
+     * @param file its bytes
+     * @param name what errors call it
+     */
+    public static BufferedImage read(byte[] file, String name) throws IOException {
+        return PictureReader.read(file, name);
+    }
+
     /** Numbers of one transformed picture: {@code 3 * crop * crop}. */
     public int elements() {
         return 3 * crop * crop;

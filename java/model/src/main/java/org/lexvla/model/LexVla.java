@@ -556,6 +556,12 @@ public final class LexVla implements AutoCloseable {
         return parts.textCodebook();
     }
 
+    /** Z_img as the head takes it best, packed anew when training has changed it; lives until the model is closed. */
+    public PackedCodebook packedImageCodebook() {
+        requireOpen();
+        return parts.packedImageCodebook();
+    }
+
     /** Z_txt as the head takes it best where it is used again and again; lives until the model is closed. */
     public PackedCodebook packedTextCodebook() {
         requireOpen();

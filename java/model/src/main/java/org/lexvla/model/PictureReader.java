@@ -1,6 +1,7 @@
 package org.lexvla.model;
 
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -9,6 +10,7 @@ import java.util.Locale;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 import javax.imageio.stream.ImageInputStream;
+import javax.imageio.stream.MemoryCacheImageInputStream;
 
 /**
  * Reads picture files with ImageIO, after a look at their size: upright as EXIF says, inks mixed to colours, and no picture of
@@ -41,40 +43,57 @@ final class PictureReader {
             if (in == null) {
                 throw new IOException("picture " + file + " cannot be opened");
             }
+            return read(in, file.toString(), Files.size(file));
+        }
+    }
+
+    /**
+     * Decodes the first picture of a file that is in memory.
+     *
+     * @param name what errors call it
+     */
+    static BufferedImage read(byte[] file, String name) throws IOException {
+        try (ImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(file))) {
+            return read(in, name, file.length);
+        }
+    }
+
+    private static BufferedImage read(ImageInputStream in, String name, long bytes) throws IOException {
+        try {
             JpegHeader jpeg = JpegHeader.read(in);
             Orientation orientation = Orientation.of(in, jpeg);
             in.seek(0);
             Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
             if (!readers.hasNext()) {
-                throw new IOException("picture " + file + " has no format that can be read (" + Files.size(file)
+                throw new IOException("picture " + name + " has no format that can be read (" + bytes
                         + " bytes): take JPEG, PNG, GIF, BMP or WebP");
             }
             ImageReader reader = readers.next();
             try {
                 reader.setInput(in, true, true);
-                requireSize(reader, file);
-                return orientation.upright(jpeg == null ? reader.read(0) : decode(reader, jpeg, file));
+                requireSize(reader, name);
+                return orientation.upright(jpeg == null ? reader.read(0) : decode(reader, jpeg, name));
             } finally {
                 reader.dispose();
             }
         } catch (IOException e) {
             String message = String.valueOf(e.getMessage());
-            throw message.startsWith("picture ") ? e : unreadable(file, e);
+            throw message.startsWith("picture ") ? e : unreadable(name, e);
         } catch (RuntimeException e) {
             // Readers answer some damaged files with whatever their arrays throw.
-            throw unreadable(file, e);
+            throw unreadable(name, e);
         }
     }
 
-    private static void requireSize(ImageReader reader, Path file) throws IOException {
+    private static void requireSize(ImageReader reader, String name) throws IOException {
         int width = reader.getWidth(0);
         int height = reader.getHeight(0);
         if (width < 1 || height < 1) {
-            throw new IOException("picture " + file + " says it is " + width + "x" + height + " pixels");
+            throw new IOException("picture " + name + " says it is " + width + "x" + height + " pixels");
         }
         long pixels = (long) width * height;
         if (pixels > MAX_PIXELS) {
-            throw new IOException("picture " + file + " has " + width + "x" + height + " = " + pixels
+            throw new IOException("picture " + name + " has " + width + "x" + height + " = " + pixels
                     + " pixels, limit " + MAX_PIXELS + ": make it smaller");
         }
     }
@@ -83,7 +102,7 @@ final class PictureReader {
      * Libjpeg fills what is missing with grey and only warns. Missing are: data before their end is announced, and the finer
      * scans of a progressive picture. Other damage leaves a whole picture with a flaw, which every other reader shows as well.
      */
-    private static BufferedImage decode(ImageReader reader, JpegHeader jpeg, Path file) throws IOException {
+    private static BufferedImage decode(ImageReader reader, JpegHeader jpeg, String name) throws IOException {
         String[] missing = {null};
         reader.addIIOReadWarningListener((source, warning) -> {
             String text = warning.toLowerCase(Locale.ROOT);
@@ -94,12 +113,12 @@ final class PictureReader {
         BufferedImage image =
                 jpeg.components() == 4 ? FourInks.mix(reader.readRaster(0, null), jpeg.ycck()) : reader.read(0);
         if (missing[0] != null) {
-            throw new IOException("picture " + file + " is cut short or damaged: " + missing[0]);
+            throw new IOException("picture " + name + " is cut short or damaged: " + missing[0]);
         }
         return image;
     }
 
-    private static IOException unreadable(Path file, Exception cause) {
-        return new IOException("picture " + file + " cannot be read: " + cause.getMessage(), cause);
+    private static IOException unreadable(String name, Exception cause) {
+        return new IOException("picture " + name + " cannot be read: " + cause.getMessage(), cause);
     }
 }

@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.lexvla.lexical.EditDistance;
 
 /** Settings as text: YAML and dotted {@code key=value} laid over defaults, with errors that name the key. */
 final class ConfigText {

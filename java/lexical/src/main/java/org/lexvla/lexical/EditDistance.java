@@ -1,4 +1,4 @@
-package org.lexvla.training;
+package org.lexvla.lexical;
 
 import java.util.Locale;
 

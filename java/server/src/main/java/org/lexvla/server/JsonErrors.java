@@ -1,0 +1,30 @@
+package org.lexvla.server;
+
+import java.nio.ByteBuffer;
+import java.util.Map;
+import org.eclipse.jetty.http.HttpHeader;
+import org.eclipse.jetty.http.HttpStatus;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
+import org.eclipse.jetty.server.handler.ErrorHandler;
+import org.eclipse.jetty.util.Callback;
+
+/** What is said of requests that are no HTTP, or that fail before they get to us: the same JSON, without what is inside. */
+final class JsonErrors extends ErrorHandler {
+    @Override
+    public boolean errorPageForMethod(String method) {
+        return true;
+    }
+
+    @Override
+    protected void generateResponse(
+            Request request, Response response, int code, String message, Throwable cause, Callback callback) {
+        for (var header : Guard.HEADERS) {
+            response.getHeaders().put(header);
+        }
+        response.getHeaders().put(HttpHeader.CONTENT_TYPE, "application/json");
+        byte[] bytes =
+                Answer.json(code, Map.of("error", HttpStatus.getMessage(code))).bytes();
+        response.write(true, ByteBuffer.wrap(bytes), callback);
+    }
+}

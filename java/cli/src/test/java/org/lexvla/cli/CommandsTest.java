@@ -10,6 +10,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.net.ConnectException;
 import java.net.ServerSocket;
 import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -130,12 +133,18 @@ class CommandsTest {
             port = free.getLocalPort();
         }
         CompletableFuture<TinyRun.Said> said = new CompletableFuture<>();
-        Thread server = new Thread(() -> said.complete(lexvla("serve", "--index", index, "--port", "" + port, "--json")));
+        Thread server =
+                new Thread(() -> said.complete(lexvla("serve", "--index", index, "--port", "" + port, "--json")));
         server.start();
         JsonNode about = null;
         while (about == null && !said.isDone()) {
             try {
-                about = new ObjectMapper().readTree(URI.create("http://localhost:" + port + "/api/about").toURL());
+                HttpRequest request = HttpRequest.newBuilder(URI.create("http://localhost:" + port + "/api/about"))
+                        .build();
+                about = new ObjectMapper()
+                        .readTree(HttpClient.newHttpClient()
+                                .send(request, HttpResponse.BodyHandlers.ofString())
+                                .body());
             } catch (ConnectException e) {
                 Thread.sleep(50);
             }

@@ -64,11 +64,13 @@ class PageTest {
     }
 
     private static int count(String selector) throws Exception {
-        return browser.evaluate("document.querySelectorAll('" + selector + "').length").asInt();
+        return browser.evaluate("document.querySelectorAll('" + selector + "').length")
+                .asInt();
     }
 
     private static String text(String selector) throws Exception {
-        return browser.evaluate("document.querySelector('" + selector + "').textContent").asText();
+        return browser.evaluate("document.querySelector('" + selector + "').textContent")
+                .asText();
     }
 
     @Test
@@ -166,7 +168,8 @@ class PageTest {
         open("#q=a+white+square");
         browser.until("document.querySelector('.score') !== null");
         browser.click(".card");
-        browser.until("document.querySelector('#cloud svg') !== null && document.querySelector('#square').naturalWidth > 0");
+        browser.until(
+                "document.querySelector('#cloud svg') !== null && document.querySelector('#square').naturalWidth > 0");
         assertThat(count("#shares .bar")).isPositive();
         assertThat(text("#whose")).isEqualTo("Words of the picture");
         assertThat(browser.evaluate("location.hash").asText()).contains("id=");
@@ -190,7 +193,8 @@ class PageTest {
         assertThat(pixels()).isNotEqualTo(plain);
         browser.picture(LOOKS.resolve("heat.png"));
         browser.click("#list .bar");
-        browser.until("document.querySelector('#found').textContent.startsWith('“' + document.querySelector('#list b').textContent)");
+        browser.until(
+                "document.querySelector('#found').textContent.startsWith('“' + document.querySelector('#list b').textContent)");
 
         // By keyboard: from the middle one to the right, chosen, and back.
         browser.evaluate("document.querySelector('#grid').focus()");
@@ -230,7 +234,8 @@ class PageTest {
         browser.picture(LOOKS.resolve("phone.png"));
         browser.click(".card");
         browser.until("document.querySelector('#cloud svg') !== null");
-        assertThat(browser.evaluate("document.querySelector('#picture').scrollWidth").asInt())
+        assertThat(browser.evaluate("document.querySelector('#picture').scrollWidth")
+                        .asInt())
                 .isLessThanOrEqualTo(390);
         browser.picture(LOOKS.resolve("phone-picture.png"));
     }

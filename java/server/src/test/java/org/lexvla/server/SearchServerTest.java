@@ -220,7 +220,8 @@ class SearchServerTest {
         JsonNode like = answer("/api/search", "{\"like\": \"pictures/7.png\", \"k\": 3}");
         var hits = world.index.search(world.index.vector("pictures/7.png"), 3);
         for (int i = 0; i < 3; i++) {
-            assertThat(like.get("hits").get(i).get("id").asText()).isEqualTo(hits.get(i).id());
+            assertThat(like.get("hits").get(i).get("id").asText())
+                    .isEqualTo(hits.get(i).id());
         }
         String token = uploaded(png("green", "bar"));
         JsonNode sent = answer("/api/search", "{\"upload\": \"" + token + "\", \"k\": 3}");
@@ -559,8 +560,8 @@ class SearchServerTest {
 
     @Test
     void aModelOfAnotherVocabularyIsRefusedAndATakenPortIsSaid() {
-        SearchServer.Settings settings = new SearchServer.Settings(
-                "127.0.0.1", world.server.address().getPort(), Set.of(), 1000, 1000);
+        SearchServer.Settings settings =
+                new SearchServer.Settings("127.0.0.1", world.server.address().getPort(), Set.of(), 1000, 1000);
         assertThatExceptionOfType(IOException.class)
                 .isThrownBy(() ->
                         SearchServer.start(world.index, world.model, ServedPictures.none(), world.allocator, settings))

@@ -89,8 +89,13 @@ public final class PictureLoader<T> implements AutoCloseable {
             thread.setDaemon(true);
             return thread;
         });
-        for (int i = 0; i < ahead && rest.hasNext(); i++) {
-            begin(new float[elements]);
+        try {
+            for (int i = 0; i < ahead && rest.hasNext(); i++) {
+                begin(new float[elements]);
+            }
+        } catch (RuntimeException e) {
+            close();
+            throw e;
         }
     }
 

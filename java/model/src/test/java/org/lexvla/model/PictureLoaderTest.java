@@ -15,6 +15,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.TimeUnit;
@@ -243,6 +244,32 @@ class PictureLoaderTest {
                     .isThrownBy(() -> loader.next(FloatBuffer.allocate(1)))
                     .withMessageContaining("reading 3 failed")
                     .withMessageContaining("none left");
+        }
+    }
+
+    @Test
+    void aListOfPicturesThatBreaksOffLeavesNoThreadBehind() throws InterruptedException {
+        Iterator<Integer> broken = Stream.of(1, 2, 3)
+                .peek(item -> {
+                    if (item == 3) {
+                        throw new IllegalArgumentException("the list ends here");
+                    }
+                })
+                .iterator();
+        List<Thread> readers = new CopyOnWriteArrayList<>();
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> numbers(
+                        broken,
+                        (item, to) -> {
+                            readers.add(Thread.currentThread());
+                            write(item, to);
+                        },
+                        1,
+                        3))
+                .withMessage("the list ends here");
+        for (Thread reader : readers) {
+            reader.join(10_000);
+            assertThat(reader.isAlive()).isFalse();
         }
     }
 

@@ -76,9 +76,10 @@ class ImageTransformGoldenTest {
     }
 
     private static int[] unsigned(RgbPicture picture) {
-        int[] values = new int[picture.rgb().length];
+        byte[] samples = picture.rgb();
+        int[] values = new int[samples.length];
         for (int i = 0; i < values.length; i++) {
-            values[i] = picture.rgb()[i] & 0xff;
+            values[i] = samples[i] & 0xff;
         }
         return values;
     }

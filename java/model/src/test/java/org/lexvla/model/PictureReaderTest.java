@@ -47,9 +47,11 @@ class PictureReaderTest {
     private static int worst(RgbPicture got, RgbPicture expected) {
         assertThat(got.width()).isEqualTo(expected.width());
         assertThat(got.height()).isEqualTo(expected.height());
+        byte[] ours = got.rgb();
+        byte[] theirs = expected.rgb();
         int worst = 0;
-        for (int i = 0; i < got.rgb().length; i++) {
-            worst = Math.max(worst, Math.abs((got.rgb()[i] & 0xff) - (expected.rgb()[i] & 0xff)));
+        for (int i = 0; i < ours.length; i++) {
+            worst = Math.max(worst, Math.abs((ours[i] & 0xff) - (theirs[i] & 0xff)));
         }
         return worst;
     }

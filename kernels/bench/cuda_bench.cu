@@ -2,7 +2,7 @@
  * The CUDA kernels at the paper's shapes: proves a result against sums in double on the host, then times it beside cuBLAS's
  * bare matrix product of the same size in the same process, and beside the memory bandwidth measured here.
  *
- *     lexvla_cuda_bench [--quick] [--json FILE]
+ *     lexvla_cuda_bench [--quick] [--only forward|backward|rows|index] [--json FILE]
  *
  * Random data; variants alternate; the figure is the median. cuBLAS is looked for at run time (libcublas.so.13 or .12) and
  * left out where it is not there. A figure is printed only after "matches"; exit code 1 if anything does not match.
@@ -21,7 +21,10 @@
 #include <ctime>
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <vector>
+
+#include "../core/half.h"
 
 namespace {
 
@@ -73,8 +76,17 @@ __device__ float normal(uint64_t seed, int64_t i) {
   return sum * 1.7320508f;
 }
 
+/** The elements of 16 bits. */
+struct Bf16 {
+  uint16_t bits;
+};
+struct Half {
+  uint16_t bits;
+};
+
 __device__ void put(float *to, float x) { *to = x; }
-__device__ void put(uint16_t *to, float x) { *to = static_cast<uint16_t>(__float_as_uint(x) >> 16); }
+__device__ void put(Bf16 *to, float x) { to->bits = static_cast<uint16_t>(__float_as_uint(x) >> 16); }
+__device__ void put(Half *to, float x) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(to->bits) : "f"(x)); }
 
 template <class T>
 __global__ void fill(T *values, int64_t n, uint64_t seed, float scale) {
@@ -90,8 +102,9 @@ void randomise(const Array<T> &array, uint64_t seed, float scale) {
 }
 
 float value(float x) { return x; }
-float value(uint16_t x) {
-  const uint32_t bits = uint32_t{x} << 16;
+float value(Half x) { return lexvla::widened_half(x.bits); }
+float value(Bf16 x) {
+  const uint32_t bits = uint32_t{x.bits} << 16;
   float result;
   std::memcpy(&result, &bits, 4);
   return result;
@@ -142,16 +155,17 @@ class Blas {
   }
   bool is_here() const { return handle_ != nullptr; }
 
-  /** out[rows, ld] = x[rows, width] . z[words, width]^T, of bfloat16 or float32, summed in float32 */
+  /** out[rows, ld] = x[rows, width] . z[words, width]^T, summed in float32; of floats as they are or as TF32 */
   template <class T>
-  void product(const T *x, const T *z, int64_t rows, T *out, int64_t ld) const {
+  void product(const T *x, const T *z, int64_t rows, T *out, int64_t ld, bool tf32) const {
     const float one = 1, zero = 0;
-    constexpr int kType = sizeof(T) == 2 ? 14 : 0;                                             // CUDA_R_16BF, CUDA_R_32F
-    constexpr int kNotTransposed = 0, kTransposed = 1, kComputeFloat32 = 68, kDefaultAlgorithm = -1;  // cuBLAS's enums
+    constexpr int kType = std::is_same_v<T, Bf16> ? 14 : std::is_same_v<T, Half> ? 2 : 0;  // CUDA_R_16BF, CUDA_R_16F, CUDA_R_32F
+    constexpr int kNotTransposed = 0, kTransposed = 1, kDefaultAlgorithm = -1;             // cuBLAS's enums
+    const int compute = tf32 ? 77 : 68;                                                    // CUBLAS_COMPUTE_32F_FAST_TF32, _32F
     const int width = static_cast<int>(kWidth);
     // cuBLAS counts columns first: out^T = z . x^T.
     const int status = gemm_(handle_, kTransposed, kNotTransposed, static_cast<int>(kWords), static_cast<int>(rows), width, &one, z, kType,
-        width, x, kType, width, &zero, out, kType, static_cast<int>(ld), kComputeFloat32, kDefaultAlgorithm);
+        width, x, kType, width, &zero, out, kType, static_cast<int>(ld), compute, kDefaultAlgorithm);
     if (status != 0) die("cublasGemmEx", std::to_string(status).c_str());
   }
 
@@ -242,7 +256,7 @@ struct Sum {
   }
 };
 
-template <class T>
+template <class T, int32_t kType, int32_t kMath = LEXVLA_MATH_FLOAT32>
 class Head {
  public:
   Head(int64_t images, int64_t tokens) : images_(images), tokens_(tokens) {
@@ -252,8 +266,10 @@ class Head {
 
   void bench_forward(const Blas &blas) const {
     const Operation forward([this](const lexvla_exec *exec) {
+      lexvla_exec with = *exec;
+      with.math = kMath;
       return lexvla_project_max_forward(
-          exec, kType, x_.data(), nullptr, z_.data(), images_, tokens_, kWidth, kWords, scores_.data(), winners_.data());
+          &with, kType, x_.data(), nullptr, z_.data(), images_, tokens_, kWidth, kWords, scores_.data(), winners_.data());
     });
     const bool matches = forward_matches();
     Figures f;
@@ -261,11 +277,11 @@ class Head {
       const int64_t rows = images_ * tokens_, ld = (kWords + 127) / 128 * 128;
       const Array<T> product(blas.is_here() ? rows * ld : 1);
       std::vector<std::function<void()>> works{[&] { forward.run(); }};
-      if (blas.is_here()) works.push_back([&] { blas.product(x_.data(), z_.data(), rows, product.data(), ld); });
+      if (blas.is_here()) works.push_back([&] { blas.product(x_.data(), z_.data(), rows, product.data(), ld, kMath == LEXVLA_MATH_TF32); });
       const auto ms = times(works);
       f = {ms[0], 2.0 * static_cast<double>(rows * kWidth) * kWords, 0, ms.size() > 1 ? ms[1] : 0, forward.needed()};
     }
-    report(sizeof(T) == 2 ? "project_max_forward bf16" : "project_max_forward f32", shape(), matches, f);
+    report((std::string("project_max_forward ") + kName).c_str(), shape(), matches, f);
   }
 
   void bench_backward() const {
@@ -305,11 +321,37 @@ class Head {
       const int64_t bytes = (x_.size() + z_.size()) * static_cast<int64_t>(sizeof(T)) + (dx.size() + dz.size()) * 4;
       f = {backward.milliseconds(), 0, static_cast<double>(bytes), 0, backward.needed()};
     }
-    report(sizeof(T) == 2 ? "project_max_backward bf16" : "project_max_backward f32", shape(), matches, f);
+    report((std::string("project_max_backward ") + kName).c_str(), shape(), matches, f);
+
+    // Filtered so that about as many are left as words are in a vector.
+    const Array<int32_t> left(winners_.size());
+    const Operation filter([&](const lexvla_exec *exec) {
+      return lexvla_filter_winners(exec, g.data(), winners_.data(), images_, kWords, 0.54f, left.data());
+    });
+    const Operation filtered([&](const lexvla_exec *exec) {
+      return lexvla_project_max_backward(exec, kType, g.data(), left.data(), x_.data(), z_.data(), images_, tokens_, kWidth, kWords,
+          dx.data(), dz.data(), 0);
+    });
+    const auto kept = left.host(0, left.size());
+    matches = true;
+    for (int64_t b = 0; b < images_; ++b) {
+      float largest = 0;
+      for (int64_t v = 0; v < kWords; ++v) largest = std::max(largest, std::fabs(grads[b * kWords + v]));
+      for (int64_t v = b * kWords; v < (b + 1) * kWords; ++v) {
+        matches = matches && kept[v] == (std::fabs(grads[v]) < 0.54f * largest ? -1 : winners[v]);
+      }
+    }
+    const double share = static_cast<double>(std::count_if(kept.begin(), kept.end(), [](int32_t p) { return p >= 0; })) /
+                         static_cast<double>(kept.size());
+    std::printf("filtered to %.1f %% of the winners: ", 100 * share);
+    report((std::string("  backward, filter ") + kName).c_str(), shape(), matches, {filter.milliseconds() + filtered.milliseconds(), 0, 0, 0, filtered.needed()});
   }
 
  private:
-  static constexpr int32_t kType = sizeof(T) == 2 ? LEXVLA_BFLOAT16 : LEXVLA_FLOAT32;
+  static constexpr const char *kName =
+      kMath == LEXVLA_MATH_TF32 ? "tf32" : kType == LEXVLA_BFLOAT16 ? "bf16" : kType == LEXVLA_FLOAT16 ? "f16" : "f32";
+  // What rounding the elements does to a sum of products.
+  static constexpr double kRounding = kMath == LEXVLA_MATH_TF32 ? 0x1p-10 + 0x1p-22 : 0;
 
   std::string shape() const { return "B=" + std::to_string(images_) + " P=" + std::to_string(tokens_); }
 
@@ -330,7 +372,7 @@ class Head {
           Sum score;
           for (int64_t k = 0; k < kWidth; ++k) score.add(double{value(x[p * kWidth + k])} * value(code[k]));
           best = std::max(best, score.value);
-          allowance = std::max(allowance, (kWidth + 2) * kUnit * score.magnitude);
+          allowance = std::max(allowance, ((kWidth + 2) * kUnit + kRounding) * score.magnitude);
           if (p == winners[v]) chosen = score.value;
         }
         right = right && std::fabs(scores[v] - chosen) <= allowance && chosen >= best - 2 * allowance;
@@ -420,6 +462,83 @@ void bench_rows(int64_t rows) {
   report("csr_dot 512 words", shape, matches, {dot.milliseconds(), 0, 0, 0, dot.needed()});
 }
 
+/** Rows of `each` words: one of every stretch of the vocabulary, with weights between 0 and 1. */
+__global__ void fill_sparse(int64_t rows, int64_t each, uint64_t seed, int32_t *offsets, int32_t *ids, float *weights) {
+  const int64_t stretch = kWords / each;
+  for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < rows * each; i += int64_t{gridDim.x} * blockDim.x) {
+    uint64_t x = (seed + static_cast<uint64_t>(i)) * 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 31) * 0x7fb5d329728ea185u;
+    x ^= x >> 33;
+    ids[i] = static_cast<int32_t>(i % each * stretch + static_cast<int64_t>((x & 0xffff) % static_cast<uint64_t>(stretch)));
+    weights[i] = static_cast<float>((x >> 20 & 0xffff) + 1) * 0x1p-16f;
+    if (i % each == 0) offsets[i / each] = static_cast<int32_t>(i);
+    if (i == 0) offsets[rows] = static_cast<int32_t>(rows * each);
+  }
+}
+
+struct Sparse {
+  Sparse(int64_t rows_, int64_t each_, uint64_t seed) : rows(rows_), each(each_), offsets(rows_ + 1), ids(rows_ * each_), weights(rows_ * each_) {
+    fill_sparse<<<4096, 256>>>(rows, each, seed, offsets.data(), ids.data(), weights.data());
+    require(cudaGetLastError(), "fill_sparse");
+  }
+  /** A row, dense. */
+  std::vector<float> dense(int64_t row) const {
+    std::vector<float> all(kWords);
+    const auto i = ids.host(row * each, each);
+    const auto w = weights.host(row * each, each);
+    for (int64_t e = 0; e < each; ++e) all[i[e]] = w[e];
+    return all;
+  }
+  int64_t rows, each;
+  Array<int32_t> offsets, ids;
+  Array<float> weights;
+};
+
+/** Exact search of a batch of queries; hits and some other rows are computed again on the host. */
+void bench_index(int64_t rows) {
+  constexpr int64_t kQueries = 256, kHits = 10;
+  const Sparse matrix(rows, 1081, 7);
+  for (const int64_t each : {40, 1081}) {
+    const Sparse queries(kQueries, each, 11);
+    const Array<int32_t> hit_rows(kQueries * kHits);
+    const Array<float> hit_scores(kQueries * kHits);
+    const Array<int64_t> hits(kQueries);
+    const Operation search([&](const lexvla_exec *exec) {
+      return lexvla_index_search(exec, nullptr, 0, matrix.offsets.data(), matrix.ids.data(), matrix.weights.data(), rows, kWords,
+          queries.offsets.data(), queries.ids.data(), queries.weights.data(), kQueries, kHits, hit_rows.data(), hit_scores.data(),
+          hits.data(), nullptr);
+    });
+    bool matches = true;
+    for (const int64_t q : {int64_t{0}, kQueries - 1}) {
+      const auto query = queries.dense(q);
+      const auto found = hit_rows.host(q * kHits, kHits);
+      const auto scores = hit_scores.host(q * kHits, kHits);
+      const auto score_of = [&](int64_t row) {
+        const auto i = matrix.ids.host(row * matrix.each, matrix.each);
+        const auto w = matrix.weights.host(row * matrix.each, matrix.each);
+        double sum = 0;
+        for (int64_t e = 0; e < matrix.each; ++e) sum += double{query[i[e]]} * w[e];
+        return static_cast<float>(sum);
+      };
+      matches = matches && hits.host(q, 1)[0] == kHits;
+      for (int64_t i = 0; matches && i < kHits; ++i) {
+        matches = scores[i] == score_of(found[i]) &&
+                  (i == 0 || scores[i - 1] > scores[i] || (scores[i - 1] == scores[i] && found[i - 1] < found[i]));
+      }
+      for (int64_t sample = 0; matches && sample < 500; ++sample) {
+        const int64_t row = sample * (rows - 1) / 499;
+        const float score = score_of(row);
+        const bool is_hit = std::find(found.begin(), found.end(), static_cast<int32_t>(row)) != found.end();
+        matches = is_hit || score < scores.back() || (score == scores.back() && row > found.back());
+      }
+    }
+    const double ms = matches ? search.milliseconds() : 0;
+    report(("index_search, queries of " + std::to_string(each)).c_str(), "N=" + std::to_string(rows) + " Q=256", matches,
+        {ms, 0, 8.0 * static_cast<double>(rows) * matrix.each, 0, search.needed()});
+    if (matches) std::printf("    %.1f microseconds a query\n", ms * 1e3 / kQueries);
+  }
+}
+
 void measure_bandwidth() {
   const Array<char> from(int64_t{1} << 30), to(int64_t{1} << 30);
   require(cudaMemset(from.data(), 1, from.size()), "cudaMemset");
@@ -432,13 +551,16 @@ void measure_bandwidth() {
 
 int main(int argc, char **argv) {
   const char *json_file = nullptr;
+  std::string only;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--quick") == 0) {
       quick = true;
+    } else if (std::strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
+      only = argv[++i];
     } else if (std::strcmp(argv[i], "--json") == 0 && i + 1 < argc) {
       json_file = argv[++i];
     } else {
-      std::fprintf(stderr, "usage: lexvla_cuda_bench [--quick] [--json FILE]\n");
+      std::fprintf(stderr, "usage: lexvla_cuda_bench [--quick] [--only forward|backward|rows|index] [--json FILE]\n");
       return 2;
     }
   }
@@ -456,22 +578,20 @@ int main(int argc, char **argv) {
   measure_bandwidth();
   std::printf("%s, compute capability %d.%d, driver %d, runtime %d, copy %.2f TB/s, cuBLAS %s\n", device.name, device.major, device.minor,
       driver, runtime, bandwidth * 1e-12, blas.is_here() ? "found" : "not found: no baseline");
-  for (const int64_t images : {1, 4, 8, 64, 256}) {
-    const Head<uint16_t> head(images, kTokens);
-    head.bench_forward(blas);
-    head.bench_backward();
+  const auto wanted = [&](const char *what) { return only.empty() || only == what; };
+  const auto bench = [&](const auto &head) {
+    if (wanted("forward") || wanted("backward")) head.bench_forward(blas);
+    if (wanted("backward")) head.bench_backward();
+  };
+  if (wanted("forward") || wanted("backward")) {
+    for (const int64_t images : {256, 64, 1, 4, 8}) bench(Head<Bf16, LEXVLA_BFLOAT16>(images, kTokens));
+    for (const int64_t texts : {1, 256}) bench(Head<Bf16, LEXVLA_BFLOAT16>(texts, 1));
+    bench(Head<Half, LEXVLA_FLOAT16>(64, kTokens));
+    bench(Head<float, LEXVLA_FLOAT32, LEXVLA_MATH_TF32>(64, kTokens));
+    bench(Head<float, LEXVLA_FLOAT32>(8, kTokens));
   }
-  for (const int64_t texts : {1, 256}) {
-    const Head<uint16_t> head(texts, 1);
-    head.bench_forward(blas);
-    head.bench_backward();
-  }
-  {
-    const Head<float> head(8, kTokens);
-    head.bench_forward(blas);
-    head.bench_backward();
-  }
-  bench_rows(256);
+  if (wanted("rows")) bench_rows(256);
+  if (wanted("index")) bench_index(quick ? 100000 : 1000000);
   if (json_file != nullptr) {
     FILE *out = std::fopen(json_file, "w");
     if (out == nullptr) die(json_file, "cannot be written");

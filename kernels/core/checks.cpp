@@ -23,6 +23,9 @@ void executor(const lexvla_exec *exec) {
   if (exec->workspace_bytes < 0) {
     fail(LEXVLA_INVALID_ARGUMENT, "exec.workspace_bytes is %" PRId64 ", at least 0", exec->workspace_bytes);
   }
+  if (exec->math != LEXVLA_MATH_FLOAT32 && exec->math != LEXVLA_MATH_TF32) {
+    fail(LEXVLA_INVALID_ARGUMENT, "exec.math is %" PRId32 ": LEXVLA_MATH_FLOAT32 (0) or LEXVLA_MATH_TF32 (1)", exec->math);
+  }
   if (exec->device >= 0 && lexvla_has_cuda() == 0) {
     fail(LEXVLA_UNSUPPORTED, "exec.device is %" PRId32 " but this build has no CUDA kernels: build with LEXVLA_CUDA=ON (Maven: -Pcuda)",
         exec->device);
@@ -31,8 +34,8 @@ void executor(const lexvla_exec *exec) {
 
 int64_t element_bytes(int32_t type) {
   if (type == LEXVLA_FLOAT32) return 4;
-  if (type == LEXVLA_BFLOAT16) return 2;
-  fail(LEXVLA_INVALID_ARGUMENT, "type is %" PRId32 ": LEXVLA_FLOAT32 (0) or LEXVLA_BFLOAT16 (1)", type);
+  if (type == LEXVLA_BFLOAT16 || type == LEXVLA_FLOAT16) return 2;
+  fail(LEXVLA_INVALID_ARGUMENT, "type is %" PRId32 ": LEXVLA_FLOAT32 (0), LEXVLA_BFLOAT16 (1) or LEXVLA_FLOAT16 (2)", type);
 }
 
 void size(const char *name, int64_t value, int64_t limit = INT64_MAX) {
@@ -183,6 +186,7 @@ void packable(const lexvla_exec *exec, int32_t type, int64_t width, int64_t word
   executor(exec);
   host_only(exec);
   element_bytes(type);
+  if (type == LEXVLA_FLOAT16) fail(LEXVLA_UNSUPPORTED, "type is LEXVLA_FLOAT16 (2), which the CPU has no kernels for: codebooks are packed for it alone");
   size("width", width, INT64_MAX >> 34);
   size("words", words, INT32_MAX);
 }
@@ -250,6 +254,19 @@ void project_max_forward_screened(const lexvla_exec *exec, int32_t type, const v
   }
   array("scores", scores, {images, words}, 4);
   optional_array("winners", winners, {images, words}, 4);
+}
+
+void filter_winners(const lexvla_exec *exec, const float *grad_scores, const int32_t *winners, int64_t images, int64_t words, float share,
+    int32_t *filtered) {
+  executor(exec);
+  size("images", images);
+  size("words", words, INT32_MAX);
+  array("grad_scores", grad_scores, {images, words}, 4);
+  array("winners", winners, {images, words}, 4);
+  if (!(share >= 0 && share <= 1)) {
+    fail(LEXVLA_INVALID_ARGUMENT, "share is %g, from 0 (all are kept) to 1", static_cast<double>(share));
+  }
+  array("filtered", filtered, {images, words}, 4);
 }
 
 void project_max_backward(const lexvla_exec *exec, int32_t type, const float *grad_scores, const int32_t *winners, const void *tokens,

@@ -232,16 +232,28 @@ void backward(const lexvla_exec &exec, const float *grad_scores, const int32_t *
 
 }  // namespace
 
+void filter_winners(const lexvla_exec *exec, const float *grad_scores, const int32_t *winners, int64_t images, int64_t words, float share,
+    int32_t *filtered) {
+  parallel(job_threads(*exec, images, static_cast<double>(images) * static_cast<double>(words)), images, [&](int, int64_t b) {
+    const float *const grads = grad_scores + b * words;
+    float largest = 0;
+    for (int64_t v = 0; v < words; ++v) {
+      const float size = __builtin_fabsf(grads[v]);
+      largest = size > largest ? size : largest;
+    }
+    const float least = share * largest;
+    for (int64_t v = 0; v < words; ++v) filtered[b * words + v] = __builtin_fabsf(grads[v]) < least ? -1 : winners[b * words + v];
+  });
+}
+
 void project_max_backward(const lexvla_exec *exec, int32_t type, const float *grad_scores, const int32_t *winners, const void *tokens,
     const void *codebook, int64_t images, int64_t count, int64_t width, int64_t words, float *grad_tokens, float *grad_codebook,
     int32_t add_codebook) {
-  if (type == LEXVLA_FLOAT32) {
-    backward(*exec, grad_scores, winners, static_cast<const float *>(tokens), static_cast<const float *>(codebook), images, count,
-        width, words, grad_tokens, grad_codebook, add_codebook != 0);
-  } else {
-    backward(*exec, grad_scores, winners, static_cast<const Bf16 *>(tokens), static_cast<const Bf16 *>(codebook), images, count, width,
-        words, grad_tokens, grad_codebook, add_codebook != 0);
-  }
+  with_type(type, [&](auto element) {
+    using T = decltype(element);
+    backward(*exec, grad_scores, winners, static_cast<const T *>(tokens), static_cast<const T *>(codebook), images, count, width, words,
+        grad_tokens, grad_codebook, add_codebook != 0);
+  });
 }
 
 }  // namespace lexvla::LEXVLA_ISA

@@ -38,13 +38,15 @@ struct Bf16 {
   uint16_t bits;
 };
 
-/** Calls body with an element of a lexvla_type, for its C++ type. */
+/** Calls body with an element of a lexvla_type, for its C++ type; fails for one that only CUDA has. */
 template <class Body>
 inline void with_type(int32_t type, const Body &body) {
   if (type == LEXVLA_FLOAT32) {
     body(float{});
-  } else {
+  } else if (type == LEXVLA_BFLOAT16) {
     body(Bf16{});
+  } else {
+    fail(LEXVLA_UNSUPPORTED, "type is LEXVLA_FLOAT16 (2), which the CPU has no kernels for: convert to float32 or bfloat16, or compute on CUDA");
   }
 }
 

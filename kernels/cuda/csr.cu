@@ -2,17 +2,16 @@
  * csr_dot and csr_top_k. A row of `a` (the query) is laid out densely in shared memory, and each warp multiplies the entries
  * of a row of `b` with what it finds there. A word that only `b` has meets a 0: harmless unless its weight is infinite or NaN,
  * and then the product is NaN; so a product that is not finite is computed once more by walking both rows. Vocabularies that
- * shared memory cannot hold are walked altogether. csr_top_k then cuts all scores at the k-th by radix selection and sorts
- * what is left, in one block.
+ * shared memory cannot hold are walked altogether. csr_top_k then chooses among all scores: hits.cu.
  */
+#include "hits.h"
 #include "launchers.h"
 #include "ptx.h"
-#include "select.h"
 
 namespace lexvla::cuda {
 namespace {
 
-constexpr int kThreads = 256, kSortThreads = 512;
+constexpr int kThreads = 256;
 constexpr int64_t kRowsPerBlock = 512;
 
 /** A sparse matrix; or, without offsets, one row of `size` entries. */
@@ -86,50 +85,6 @@ void multiply(const char *name, const Call &call, const Csr &a, int64_t a_rows, 
   }
 }
 
-/** The key by which hits are sorted, ascending: the greater rank first, then the lower row. No two rows have the same. */
-__device__ inline uint64_t key_of(float score, int64_t row) {
-  return uint64_t{~rank_of(__float_as_uint(score))} << 32 | static_cast<uint64_t>(row);
-}
-
-/** One block. keys: space for a power of two that is at least min(k, rows). */
-__global__ void __launch_bounds__(kSortThreads) hits_kernel(
-    const float *scores, int64_t rows, int64_t k, int64_t padded, uint64_t *keys, int32_t *hit_rows, float *hit_scores, int64_t *hits) {
-  const RowCut cut = find_cut<kSortThreads>([scores](int64_t j) { return scores[j]; }, rows, smaller(k, rows));
-  int64_t found = 0, ties = 0;
-  for (int64_t first = 0; first < rows; first += kSortThreads) {
-    const int64_t j = first + threadIdx.x;
-    const float score = j < rows ? scores[j] : 0;
-    const bool kept = keeps<kSortThreads>(cut, j < rows, score, &ties);
-    int total = 0;
-    const int64_t at = found + block_count_before<kSortThreads>(kept, &total);
-    if (kept) keys[at] = key_of(score, j);
-    found += total;
-  }
-  for (int64_t i = found + threadIdx.x; i < padded; i += kSortThreads) keys[i] = UINT64_MAX;
-  // Bitonic: runs of `size` are merged by comparing at distances size / 2, size / 4, ..., 1.
-  for (int64_t size = 2; size <= padded; size *= 2) {
-    for (int64_t distance = size / 2; distance > 0; distance /= 2) {
-      __syncthreads();
-      for (int64_t i = threadIdx.x; i < padded; i += kSortThreads) {
-        const int64_t other = i ^ distance;
-        if (other < i) continue;
-        const uint64_t x = keys[i], y = keys[other];
-        if ((x > y) == ((i & size) == 0)) {
-          keys[i] = y;
-          keys[other] = x;
-        }
-      }
-    }
-  }
-  __syncthreads();
-  for (int64_t i = threadIdx.x; i < k; i += kSortThreads) {
-    const int64_t row = i < found ? static_cast<int64_t>(keys[i] & 0xffffffffu) : -1;
-    hit_rows[i] = static_cast<int32_t>(row);
-    hit_scores[i] = row >= 0 ? scores[row] : 0;
-  }
-  if (threadIdx.x == 0) *hits = found;
-}
-
 }  // namespace
 
 void csr_dot(const lexvla_exec *exec, const int32_t *a_offsets, const int32_t *a_ids, const float *a_weights, int64_t a_rows,
@@ -142,14 +97,11 @@ void csr_dot(const lexvla_exec *exec, const int32_t *a_offsets, const int32_t *a
 void csr_top_k(const lexvla_exec *exec, const int32_t *query_ids, const float *query_weights, int64_t query_size,
     const int32_t *offsets, const int32_t *ids, const float *weights, int64_t rows, int64_t words, int64_t k, int32_t *hit_rows,
     float *hit_scores, int64_t *hits) {
-  int64_t padded = 1;
-  while (padded < smaller(k, rows)) padded *= 2;
-  const Call call(*exec, {rows * 4, padded * 8});
+  const Call call(*exec, {rows * 4, keys_for(rows, k) * 8});
   if (call.only_asked()) return;
   float *const scores = call.array<float>(0);
   multiply("csr_top_k, scores", call, Csr{nullptr, query_ids, query_weights, query_size}, 1, Csr{offsets, ids, weights, 0}, rows, words, scores);
-  call.launch("csr_top_k, hits", hits_kernel, dim3(1), kSortThreads, 0, scores, rows, k, padded, call.array<uint64_t>(1), hit_rows,
-      hit_scores, hits);
+  choose_hits(call, "csr_top_k, hits", scores, 1, rows, k, call.array<uint64_t>(1), hit_rows, hit_scores, hits);
 }
 
 }  // namespace lexvla::cuda

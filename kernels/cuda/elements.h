@@ -9,6 +9,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "../core/half.h"
+
 namespace lexvla::cuda {
 
 /** A bfloat16: the upper half of a float. */
@@ -16,8 +18,34 @@ struct Bf16 {
   uint16_t bits;
 };
 
+/** A binary16. */
+struct Half {
+  uint16_t bits;
+};
+
 __host__ __device__ inline float value(float x) { return x; }
 __device__ inline float value(Bf16 x) { return __uint_as_float(uint32_t{x.bits} << 16); }
+#if defined(__CUDACC__)
+__device__ inline float value(Half x) {
+  float wide;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(wide) : "h"(x.bits));
+  return wide;
+}
+#else
+inline float value(Half x) { return widened_half(x.bits); }
+#endif
+
+/** Calls body with an element of a lexvla_type, for its C++ type. */
+template <class Body>
+void with_type(int32_t type, const Body &body) {
+  if (type == LEXVLA_FLOAT32) {
+    body(float{});
+  } else if (type == LEXVLA_BFLOAT16) {
+    body(Bf16{});
+  } else {
+    body(Half{});
+  }
+}
 
 /** x + 1 for x >= 0, else exp(x); NaN for NaN. expf without fast-math is within one unit in the last place. */
 __device__ inline float elu1p(float x) { return x < 0 ? expf(x) : x + 1; }
@@ -93,6 +121,21 @@ template <int kThreads>
 __device__ inline int block_count_before(bool yes, int *total) {
   const unsigned votes = __ballot_sync(0xffffffffu, yes);
   return sum_of_warps_before<kThreads>(__popc(votes), total) + __popc(votes & ((1u << threadIdx.x % 32) - 1));
+}
+
+/** Counts at offsets[1..n] become offsets of a CSR; all threads of one block call it. */
+template <int kThreads>
+__device__ inline void make_offsets(int64_t n, int32_t *offsets) {
+  int before = 0;
+  for (int64_t first = 0; first < n; first += kThreads) {
+    const int64_t i = first + threadIdx.x;
+    const int count = i < n ? offsets[i + 1] : 0;
+    int total = 0;
+    const int sum = before + block_sum_before<kThreads>(count, &total) + count;
+    if (i < n) offsets[i + 1] = sum;
+    before += total;
+  }
+  if (threadIdx.x == 0) offsets[0] = 0;
 }
 
 /** What the activations of a row of scores are multiplied with, and their norm; to all threads of the block. */

@@ -2,14 +2,18 @@
  * project_max_backward without atomics: every element of a gradient has one owner, which sums in the order that the
  * interface names.
  *
- *   grad_codebook  a thread owns a word and eight columns, and walks over the images
+ *   grad_codebook  a thread owns a word and eight columns, and walks over the images; or, where an image's tokens are many and
+ *                  fit, eight words and eight columns, and a block brings 32 columns of an image's tokens into shared memory
+ *                  for its 1024 words: device memory and L2 are then read once for 1024 winners, not once for each
  *   grad_tokens    the words of an image are first listed by the token that won them, ascending; a thread then owns a token
  *                  and eight columns, and walks over the token's list
  *
- * Both gather whole rows of the other operand, kSlice columns at a time, the slices being the slowest index of the grid:
+ * The same sums in the same order, so the same bits. What is not brought along is gathered from whole rows of the other
+ * operand, kSlice columns at a time, the slices being the slowest index of the grid:
  * a slice of the codebook (18 MB of the paper's in bfloat16) then stays in L2 while all images gather from it.
  */
 #include "launchers.h"
+#include "ptx.h"
 
 namespace lexvla::cuda {
 namespace {
@@ -17,6 +21,11 @@ namespace {
 constexpr int kColumns = 8, kAcross = 64, kSlice = kColumns * kAcross;
 constexpr int kRows = 4, kThreads = kAcross * kRows;
 constexpr int kSortThreads = 256, kSortChunk = 1024;
+// Of the kernel that brings tokens along.
+constexpr int kBroughtColumns = 32, kBroughtAcross = kBroughtColumns / kColumns, kBroughtThreads = 512;
+constexpr int kWordsApart = kBroughtThreads / kBroughtAcross, kWordsOfThread = 8, kBroughtWords = kWordsApart * kWordsOfThread;
+/** From this many tokens an image on they are brought along: a guess, to be measured (visit.sh, sweep). */
+constexpr int64_t kLeastBrought = 16;
 
 /** Eight floats at a multiple of 16 bytes. */
 __device__ inline void load_columns(const float *row, float (&x)[kColumns]) {
@@ -38,6 +47,17 @@ __device__ inline void load_columns(const Bf16 *row, float (&x)[kColumns]) {
   }
 }
 
+/** Eight binary16 at a multiple of 16 bytes. */
+__device__ inline void load_columns(const Half *row, float (&x)[kColumns]) {
+  const uint4 pairs = *reinterpret_cast<const uint4 *>(row);
+  const uint32_t words[] = {pairs.x, pairs.y, pairs.z, pairs.w};
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    x[2 * i] = value(Half{static_cast<uint16_t>(words[i])});
+    x[2 * i + 1] = value(Half{static_cast<uint16_t>(words[i] >> 16)});
+  }
+}
+
 /** sum[c] += grad * row[c]. `whole` promises that kColumns columns from here are in the row and aligned to 16 bytes. */
 template <class T>
 __device__ inline void add_row(float grad, const T *row, int columns, bool whole, float (&sum)[kColumns]) {
@@ -55,7 +75,7 @@ __device__ inline void add_row(float grad, const T *row, int columns, bool whole
 }
 
 template <class T>
-__device__ inline bool rows_are_aligned(const T *array, int64_t width) {
+__host__ __device__ inline bool rows_are_aligned(const T *array, int64_t width) {
   return reinterpret_cast<uintptr_t>(array) % 16 == 0 && width * static_cast<int64_t>(sizeof(T)) % 16 == 0;
 }
 
@@ -84,6 +104,73 @@ __global__ void __launch_bounds__(kThreads) codebook_kernel(const float *grad_sc
 #pragma unroll
     for (int c = 0; c < kColumns; ++c) {
       if (c < columns) out[c] = sum[c];
+    }
+  }
+}
+
+template <class T>
+constexpr int kBroughtBytes = kBroughtColumns * sizeof(T);  // of a token
+
+/** As codebook_kernel; the width is a multiple of eight and tokens are aligned to 16 bytes. Shared memory for two images. */
+template <class T>
+__global__ void __launch_bounds__(kBroughtThreads, 1) brought_codebook_kernel(const float *grad_scores, const int32_t *winners,
+    const T *tokens, int64_t images, int64_t count, int64_t width, int64_t words, float *grad_codebook, bool add) {
+  LEXVLA_DYNAMIC_SHARED(shared);
+  const int64_t word_tiles = blocks_of(words, kBroughtWords), slices = blocks_of(width, kBroughtColumns);
+  const int place = threadIdx.x % kBroughtAcross * kColumns;
+  for (int64_t task = blockIdx.x; task < slices * word_tiles; task += gridDim.x) {
+    const int64_t first_column = task / word_tiles * kBroughtColumns;
+    const int64_t first_word = task % word_tiles * kBroughtWords + threadIdx.x / kBroughtAcross;
+    const bool column_there = first_column + place < width;
+
+    const auto bring = [&](int64_t b) {
+      constexpr int kChunks = kBroughtBytes<T> / 16;
+      for (int64_t i = threadIdx.x; b < images && i < count * kChunks; i += kBroughtThreads) {
+        const int64_t p = i / kChunks, column = first_column + i % kChunks * static_cast<int64_t>(16 / sizeof(T));
+        const bool there = column < width;
+        copy_16_async(shared + (b % 2 * count * kChunks + i) * 16, tokens + (there ? (b * count + p) * width + column : 0), there);
+      }
+      commit_copies();
+    };
+    int32_t winner[kWordsOfThread];
+    float grad[kWordsOfThread];
+    const auto look_at = [&](int64_t b) {
+#pragma unroll
+      for (int j = 0; j < kWordsOfThread; ++j) {
+        const int64_t v = first_word + j * kWordsApart;
+        const bool there = b < images && v < words && column_there;
+        winner[j] = there ? winners[b * words + v] : -1;
+        grad[j] = there ? grad_scores[b * words + v] : 0;
+      }
+    };
+    float sum[kWordsOfThread][kColumns];
+#pragma unroll
+    for (int j = 0; j < kWordsOfThread; ++j) {
+      const int64_t v = first_word + j * kWordsApart;
+      const bool begun = add && v < words && column_there;
+#pragma unroll
+      for (int c = 0; c < kColumns; ++c) sum[j][c] = begun ? grad_codebook[v * width + first_column + place + c] : 0;
+    }
+    bring(0);
+    look_at(0);
+    for (int64_t b = 0; b < images; ++b) {
+      bring(b + 1);
+      wait_for_copies<1>();
+      __syncthreads();  // everybody's copies of this image are there
+      const T *const here = reinterpret_cast<const T *>(shared + b % 2 * count * kBroughtBytes<T>) + place;
+#pragma unroll
+      for (int j = 0; j < kWordsOfThread; ++j) {
+        if (is_token(winner[j], count)) add_row(grad[j], here + int64_t{winner[j]} * kBroughtColumns, kColumns, true, sum[j]);
+      }
+      look_at(b + 1);
+      __syncthreads();  // and have been read
+    }
+#pragma unroll
+    for (int j = 0; j < kWordsOfThread; ++j) {
+      const int64_t v = first_word + j * kWordsApart;
+      if (v >= words || !column_there) continue;
+#pragma unroll
+      for (int c = 0; c < kColumns; ++c) grad_codebook[v * width + first_column + place + c] = sum[j][c];
     }
   }
 }
@@ -156,11 +243,37 @@ __global__ void __launch_bounds__(kThreads) tokens_kernel(const float *grad_scor
   }
 }
 
+/** A block per image. */
+__global__ void __launch_bounds__(kThreads)
+    filter_kernel(const float *grad_scores, const int32_t *winners, int64_t images, int64_t words, float share, int32_t *filtered) {
+  __shared__ float of_warp[kThreads / 32];
+  for (int64_t b = blockIdx.x; b < images; b += gridDim.x) {
+    const float *const grads = grad_scores + b * words;
+    float largest = 0;
+    for (int64_t v = threadIdx.x; v < words; v += kThreads) largest = fmaxf(largest, fabsf(grads[v]));
+    for (int lanes = 16; lanes > 0; lanes /= 2) largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, lanes));
+    __syncthreads();  // the image before has been read
+    if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = largest;
+    __syncthreads();
+    for (int warp = 0; warp < kThreads / 32; ++warp) largest = fmaxf(largest, of_warp[warp]);
+    const float least = share * largest;
+    // Each thread reads what only it overwrites: filtered may be winners.
+    for (int64_t v = threadIdx.x; v < words; v += kThreads) filtered[b * words + v] = fabsf(grads[v]) < least ? -1 : winners[b * words + v];
+  }
+}
+
 template <class T>
 void launch(const Call &call, const float *grad_scores, const int32_t *winners, const void *tokens, const void *codebook, int64_t images,
     int64_t count, int64_t width, int64_t words, float *grad_tokens, float *grad_codebook, bool add) {
   const int64_t slices = blocks_of(width, kSlice);
-  if (grad_codebook != nullptr && words > 0 && width > 0) {
+  const int64_t brought = 2 * count * kBroughtBytes<T>;
+  const bool bring = count >= kLeastBrought && rows_are_aligned(static_cast<const T *>(tokens), width) && width % kColumns == 0 &&
+                     brought <= attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, call.device());
+  if (grad_codebook != nullptr && words > 0 && width > 0 && bring) {
+    call.launch("project_max_backward, codebook", brought_codebook_kernel<T>,
+        grid_of(blocks_of(width, kBroughtColumns) * blocks_of(words, kBroughtWords)), kBroughtThreads, static_cast<size_t>(brought),
+        grad_scores, winners, static_cast<const T *>(tokens), images, count, width, words, grad_codebook, add);
+  } else if (grad_codebook != nullptr && words > 0 && width > 0) {
     call.launch("project_max_backward, codebook", codebook_kernel<T>, grid_of(slices * blocks_of(words, kRows)), kThreads, 0, grad_scores,
         winners, static_cast<const T *>(tokens), images, count, width, words, grad_codebook, add);
   }
@@ -173,14 +286,23 @@ void launch(const Call &call, const float *grad_scores, const int32_t *winners, 
 
 }  // namespace
 
+void filter_winners(const lexvla_exec *exec, const float *grad_scores, const int32_t *winners, int64_t images, int64_t words, float share,
+    int32_t *filtered) {
+  const Call call(*exec);
+  if (call.only_asked() || images == 0) return;
+  call.launch("filter_winners", filter_kernel, grid_of(images), kThreads, 0, grad_scores, winners, images, words, share, filtered);
+}
+
 void project_max_backward(const lexvla_exec *exec, int32_t type, const float *grad_scores, const int32_t *winners, const void *tokens,
     const void *codebook, int64_t images, int64_t count, int64_t width, int64_t words, float *grad_tokens, float *grad_codebook,
     int32_t add_codebook) {
   const bool lists = grad_tokens != nullptr;
   const Call call(*exec, {lists ? images * (count + 1) * 4 : 0, lists ? images * words * 4 : 0});
   if (call.only_asked()) return;
-  (type == LEXVLA_FLOAT32 ? launch<float> : launch<Bf16>)(call, grad_scores, winners, tokens, codebook, images, count, width, words,
-      grad_tokens, grad_codebook, add_codebook != 0);
+  with_type(type, [&](auto element) {
+    launch<decltype(element)>(call, grad_scores, winners, tokens, codebook, images, count, width, words, grad_tokens, grad_codebook,
+        add_codebook != 0);
+  });
 }
 
 }  // namespace lexvla::cuda

@@ -1,11 +1,12 @@
 /*
- * project_max_forward: the choice of a kernel, and the one for every type and shape: one block per image and tile of words walks over the image's tokens and
- * keeps the best candidates in shared memory, each thread its own until all are joined. No atomics, no temporary memory.
+ * project_max_forward: the choice of a kernel, and the one for every type and shape: one block per image and tile of words
+ * walks over the image's tokens and keeps the best candidates in shared memory, each thread its own until all are joined. No
+ * atomics, no temporary memory.
  */
 #include "launchers.h"
 #include "score_tile.h"
-#include "sm80_bf16_project_max.h"
-#include "sm90_bf16_project_max.h"
+#include "sm80_project_max.h"
+#include "sm90_project_max.h"
 
 namespace lexvla::cuda {
 namespace {
@@ -60,24 +61,26 @@ void launch(const Call &call, const void *tokens, const uint8_t *mask, const voi
 void project_max_forward(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask, const void *codebook,
     int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners) {
   const bool empty = images == 0 || count == 0 || words == 0;
-  const bool matrices = !empty && type == LEXVLA_BFLOAT16 && sm80_bf16_project_max_takes(tokens, codebook, width);
+  const bool cores = type != LEXVLA_FLOAT32 || exec->math == LEXVLA_MATH_TF32;
+  const bool matrices = !empty && cores && sm80_project_max_takes(tokens, codebook, width, type == LEXVLA_FLOAT32 ? 4 : 2);
   bool hopper = false;
-  if (matrices && sm90_bf16_project_max_takes(images, count, width, words)) {
+  if (matrices && sm90_project_max_takes(images, count, width, words)) {
     require_device(exec->device);
     hopper = attribute(cudaDevAttrComputeCapabilityMajor, exec->device) == 9;
   }
-  const Call call(*exec, {hopper ? sm90_bf16_project_max_workspace(images, words) : 0});
+  const Call call(*exec, {hopper ? sm90_project_max_workspace(images, words) : 0});
   if (call.only_asked() || images == 0 || words == 0) return;
   if (hopper) {
-    sm90_bf16_project_max(call, tokens, mask, codebook, images, count, width, words, scores, winners);
+    sm90_project_max(call, type, tokens, mask, codebook, images, count, width, words, scores, winners);
     return;
   }
   if (matrices) {
-    sm80_bf16_project_max(call, tokens, mask, codebook, images, count, width, words, scores, winners);
+    sm80_project_max(call, type, tokens, mask, codebook, images, count, width, words, scores, winners);
     return;
   }
-  (type == LEXVLA_FLOAT32 ? launch<float> : launch<Bf16>)(
-      call, tokens, mask, codebook, images, count, width, words, scores, winners);
+  with_type(type, [&](auto element) {
+    launch<decltype(element)>(call, tokens, mask, codebook, images, count, width, words, scores, winners);
+  });
 }
 
 }  // namespace lexvla::cuda

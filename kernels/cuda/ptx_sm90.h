@@ -1,5 +1,5 @@
 /*
- * The PTX instructions of Hopper that sm90_bf16_project_max.cu is made of, and what they do on the emulation; see ptx.h.
+ * The PTX instructions of Hopper that sm90_project_max.cu is made of, and what they do on the emulation; see ptx.h.
  * Shared memory is addressed by 32 bits: in its window on the device, from the beginning of the dynamic part on the emulation.
  */
 #ifndef LEXVLA_CUDA_PTX_SM90_H
@@ -13,12 +13,15 @@
 
 namespace lexvla::cuda {
 
-/** Bytes of a line of a swizzled tile: 64 bfloat16. Eight lines are an atom of 1024 bytes. */
+/** Bytes of a line of a swizzled tile: 64 elements of 16 bits or 32 of 32. Eight lines are an atom of 1024 bytes. */
 constexpr int kSwizzleBytes = 128;
+
+/** Bytes of the depth that one product takes: 16 elements of 16 bits or 8 of 32. */
+constexpr int kProductBytes = 32;
 
 #if defined(__CUDACC__)
 
-/** A matrix of bfloat16 in device memory, as the tensor memory accelerator sees it. */
+/** A matrix in device memory, as the tensor memory accelerator sees it. */
 using TensorMap = CUtensorMap;
 
 __device__ inline uint32_t cluster_rank() {
@@ -102,50 +105,69 @@ __device__ inline void wait_for_products() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
 }
 
-/** d[64, 256] = or += a[64, 16] . b[256, 16]^T by a warp group; a and b as descriptor_of gives them. */
-__device__ inline void multiply_64x256x16(float *d, uint64_t a, uint64_t b, bool add) {
-  asm volatile(
-      "{\n.reg .pred add;\n"
-      "setp.ne.b32 add, %130, 0;\n"
-      "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
-      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
-      "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
-      "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
-      "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "
-      "%128, %129, add, 1, 1, 0, 0;\n}"
-      :
-        "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]),
-        "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]),
-        "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]),
-        "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31]),
-        "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35]), "+f"(d[36]), "+f"(d[37]), "+f"(d[38]), "+f"(d[39]),
-        "+f"(d[40]), "+f"(d[41]), "+f"(d[42]), "+f"(d[43]), "+f"(d[44]), "+f"(d[45]), "+f"(d[46]), "+f"(d[47]),
-        "+f"(d[48]), "+f"(d[49]), "+f"(d[50]), "+f"(d[51]), "+f"(d[52]), "+f"(d[53]), "+f"(d[54]), "+f"(d[55]),
-        "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]), "+f"(d[60]), "+f"(d[61]), "+f"(d[62]), "+f"(d[63]),
-        "+f"(d[64]), "+f"(d[65]), "+f"(d[66]), "+f"(d[67]), "+f"(d[68]), "+f"(d[69]), "+f"(d[70]), "+f"(d[71]),
-        "+f"(d[72]), "+f"(d[73]), "+f"(d[74]), "+f"(d[75]), "+f"(d[76]), "+f"(d[77]), "+f"(d[78]), "+f"(d[79]),
-        "+f"(d[80]), "+f"(d[81]), "+f"(d[82]), "+f"(d[83]), "+f"(d[84]), "+f"(d[85]), "+f"(d[86]), "+f"(d[87]),
-        "+f"(d[88]), "+f"(d[89]), "+f"(d[90]), "+f"(d[91]), "+f"(d[92]), "+f"(d[93]), "+f"(d[94]), "+f"(d[95]),
-        "+f"(d[96]), "+f"(d[97]), "+f"(d[98]), "+f"(d[99]), "+f"(d[100]), "+f"(d[101]), "+f"(d[102]), "+f"(d[103]),
-        "+f"(d[104]), "+f"(d[105]), "+f"(d[106]), "+f"(d[107]), "+f"(d[108]), "+f"(d[109]), "+f"(d[110]), "+f"(d[111]),
-        "+f"(d[112]), "+f"(d[113]), "+f"(d[114]), "+f"(d[115]), "+f"(d[116]), "+f"(d[117]), "+f"(d[118]), "+f"(d[119]),
-        "+f"(d[120]), "+f"(d[121]), "+f"(d[122]), "+f"(d[123]), "+f"(d[124]), "+f"(d[125]), "+f"(d[126]), "+f"(d[127])
-      : "l"(a), "l"(b), "r"(static_cast<int>(add)));
+// The text of a product of a warp group. `types` names the instruction's shape and operands, `flags` follow: of 16-bit
+// operands also that neither is transposed.
+#define LEXVLA_MULTIPLY_64x256(types, flags)                                                                                 \
+  asm volatile(                                                                                                              \
+      "{\n.reg .pred add;\nsetp.ne.b32 add, %130, 0;\nwgmma.mma_async.sync.aligned." types " {"                             \
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                                               \
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "                                     \
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "                                     \
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "                                     \
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "                                     \
+      "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "                                     \
+      "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "                         \
+      "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "                    \
+      "%128, %129, add, " flags ";\n}"                                                                                       \
+      :                                                                                                                      \
+        "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]),                      \
+        "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]),                \
+        "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]),              \
+        "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31]),              \
+        "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35]), "+f"(d[36]), "+f"(d[37]), "+f"(d[38]), "+f"(d[39]),              \
+        "+f"(d[40]), "+f"(d[41]), "+f"(d[42]), "+f"(d[43]), "+f"(d[44]), "+f"(d[45]), "+f"(d[46]), "+f"(d[47]),              \
+        "+f"(d[48]), "+f"(d[49]), "+f"(d[50]), "+f"(d[51]), "+f"(d[52]), "+f"(d[53]), "+f"(d[54]), "+f"(d[55]),              \
+        "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]), "+f"(d[60]), "+f"(d[61]), "+f"(d[62]), "+f"(d[63]),              \
+        "+f"(d[64]), "+f"(d[65]), "+f"(d[66]), "+f"(d[67]), "+f"(d[68]), "+f"(d[69]), "+f"(d[70]), "+f"(d[71]),              \
+        "+f"(d[72]), "+f"(d[73]), "+f"(d[74]), "+f"(d[75]), "+f"(d[76]), "+f"(d[77]), "+f"(d[78]), "+f"(d[79]),              \
+        "+f"(d[80]), "+f"(d[81]), "+f"(d[82]), "+f"(d[83]), "+f"(d[84]), "+f"(d[85]), "+f"(d[86]), "+f"(d[87]),              \
+        "+f"(d[88]), "+f"(d[89]), "+f"(d[90]), "+f"(d[91]), "+f"(d[92]), "+f"(d[93]), "+f"(d[94]), "+f"(d[95]),              \
+        "+f"(d[96]), "+f"(d[97]), "+f"(d[98]), "+f"(d[99]), "+f"(d[100]), "+f"(d[101]), "+f"(d[102]), "+f"(d[103]),          \
+        "+f"(d[104]), "+f"(d[105]), "+f"(d[106]), "+f"(d[107]), "+f"(d[108]), "+f"(d[109]), "+f"(d[110]), "+f"(d[111]),      \
+        "+f"(d[112]), "+f"(d[113]), "+f"(d[114]), "+f"(d[115]), "+f"(d[116]), "+f"(d[117]), "+f"(d[118]), "+f"(d[119]),      \
+        "+f"(d[120]), "+f"(d[121]), "+f"(d[122]), "+f"(d[123]), "+f"(d[124]), "+f"(d[125]), "+f"(d[126]), "+f"(d[127])       \
+      : "l"(a), "l"(b), "r"(static_cast<int>(add)))
+#define LEXVLA_MULTIPLY_64x8(types, flags)                                                                                   \
+  asm volatile(                                                                                                              \
+      "{\n.reg .pred add;\nsetp.ne.b32 add, %6, 0;\nwgmma.mma_async.sync.aligned." types                                    \
+      " {%0, %1, %2, %3}, %4, %5, add, " flags ";\n}"                                                                        \
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])                                                                       \
+      : "l"(a), "l"(b), "r"(static_cast<int>(add)))
+
+/** d[64, 256] = or += a[64, n] . b[256, n]^T by a warp group, n elements being kProductBytes; a and b as descriptor_of gives them. */
+__device__ inline void multiply_64x256(Bf16, float *d, uint64_t a, uint64_t b, bool add) {
+  LEXVLA_MULTIPLY_64x256("m64n256k16.f32.bf16.bf16", "1, 1, 0, 0");
+}
+__device__ inline void multiply_64x256(Half, float *d, uint64_t a, uint64_t b, bool add) {
+  LEXVLA_MULTIPLY_64x256("m64n256k16.f32.f16.f16", "1, 1, 0, 0");
+}
+/** Of floats in TF32. */
+__device__ inline void multiply_64x256(float, float *d, uint64_t a, uint64_t b, bool add) {
+  LEXVLA_MULTIPLY_64x256("m64n256k8.f32.tf32.tf32", "1, 1");
 }
 
-/** As multiply_64x256x16 with eight columns: d has four elements. */
-__device__ inline void multiply_64x8x16(float *d, uint64_t a, uint64_t b, bool add) {
-  asm volatile(
-      "{\n.reg .pred add;\n"
-      "setp.ne.b32 add, %6, 0;\n"
-      "wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, %4, %5, add, 1, 1, 0, 0;\n}"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "l"(a), "l"(b), "r"(static_cast<int>(add)));
+/** As multiply_64x256 with eight columns: d has four elements. */
+__device__ inline void multiply_64x8(Bf16, float *d, uint64_t a, uint64_t b, bool add) {
+  LEXVLA_MULTIPLY_64x8("m64n8k16.f32.bf16.bf16", "1, 1, 0, 0");
 }
+__device__ inline void multiply_64x8(Half, float *d, uint64_t a, uint64_t b, bool add) {
+  LEXVLA_MULTIPLY_64x8("m64n8k16.f32.f16.f16", "1, 1, 0, 0");
+}
+__device__ inline void multiply_64x8(float, float *d, uint64_t a, uint64_t b, bool add) {
+  LEXVLA_MULTIPLY_64x8("m64n8k8.f32.tf32.tf32", "1, 1");
+}
+#undef LEXVLA_MULTIPLY_64x256
+#undef LEXVLA_MULTIPLY_64x8
 
 /** The greater; NaN if either is. */
 __device__ inline float greater_or_nan(float x, float y) {
@@ -160,6 +182,8 @@ struct TensorMap {
   const char *base;
   int64_t rows, width;
   int box_rows;
+  int64_t element;  // bytes
+  bool rounds;      // floats to TF32
 };
 
 inline uint32_t shared_address(const void *p) {
@@ -220,9 +244,15 @@ inline void copy_box_to(uint16_t blocks, char *to, const TensorMap &map, int col
     for (int line = 0; line < map.box_rows; ++line) {
       for (int chunk = 0; chunk < kSwizzleBytes / 16; ++chunk) {
         char *const at = there + line * kSwizzleBytes + (chunk ^ line % 8) * 16;
-        const int64_t first = column + chunk * 8;
+        const int64_t first = column + chunk * (16 / map.element);
         std::memset(at, 0, 16);
-        if (row + line < map.rows && first < map.width) std::memcpy(at, map.base + ((row + line) * map.width + first) * 2, 16);
+        if (row + line < map.rows && first < map.width) std::memcpy(at, map.base + ((row + line) * map.width + first) * map.element, 16);
+        for (int i = 0; map.rounds && i < 4; ++i) {
+          uint32_t bits;
+          std::memcpy(&bits, at + i * 4, 4);
+          bits = rounded_to_tf32(bits);
+          std::memcpy(at + i * 4, &bits, 4);
+        }
       }
     }
     EmulatedBarrier &b = emulated(barrier, rank);
@@ -249,40 +279,49 @@ void wait_for_products() {
 }
 
 /** Element `k` of line `line` of what a descriptor names. */
-inline float described(uint64_t descriptor, unsigned line, unsigned k) {
+template <class T>
+float described(uint64_t descriptor, unsigned line, unsigned k) {
   const uint32_t start = static_cast<uint32_t>(descriptor & 0x3fff) << 4, group = static_cast<uint32_t>(descriptor >> 32 & 0x3fff) << 4;
-  const uint32_t plain = start + line / 8 * group + line % 8 * kSwizzleBytes + k * 2;
+  const uint32_t plain = start + line / 8 * group + line % 8 * kSwizzleBytes + k * static_cast<uint32_t>(sizeof(T));
   const uint32_t at = plain ^ (plain >> 7 & 7) << 4;
-  uint16_t bits;
-  std::memcpy(&bits, static_cast<const char *>(emulation::dynamic_shared()) + at, 2);
-  return value(Bf16{bits});
+  uint32_t word = 0;
+  std::memcpy(&word, static_cast<const char *>(emulation::dynamic_shared()) + at, sizeof(T));
+  return of_word(T{}, word, 0);
 }
 
-/** d[64, columns] = or += a[64, 16] . b[columns, 16]^T; a thread has two of every eight columns. */
-inline void multiply_64(int columns, float *d, uint64_t a, uint64_t b, bool add) {
+/** d[64, columns] = or += a[64, n] . b[columns, n]^T; a thread has two of every eight columns. */
+template <class T>
+void multiply_64(int columns, float *d, uint64_t a, uint64_t b, bool add) {
+  constexpr unsigned kDepth = kProductBytes / sizeof(T);
   const unsigned thread = threadIdx.x % 128;
-  float x[2][16];
+  float x[2][kDepth];
   for (unsigned half = 0; half < 2; ++half) {
-    for (unsigned k = 0; k < 16; ++k) x[half][k] = described(a, thread / 32 * 16 + thread % 32 / 4 + half * 8, k);
+    for (unsigned k = 0; k < kDepth; ++k) x[half][k] = described<T>(a, thread / 32 * 16 + thread % 32 / 4 + half * 8, k);
   }
   for (unsigned column = 0; column < static_cast<unsigned>(columns) / 4; ++column) {
-    float y[16];
-    for (unsigned k = 0; k < 16; ++k) y[k] = described(b, column / 2 * 8 + thread % 4 * 2 + column % 2, k);
+    float y[kDepth];
+    for (unsigned k = 0; k < kDepth; ++k) y[k] = described<T>(b, column / 2 * 8 + thread % 4 * 2 + column % 2, k);
     for (unsigned half = 0; half < 2; ++half) {
       float &sum = d[column / 2 * 4 + half * 2 + column % 2];
       if (!add) sum = 0;
-      for (unsigned k = 0; k < 16; ++k) sum = std::fma(x[half][k], y[k], sum);
+      for (unsigned k = 0; k < kDepth; ++k) sum = std::fma(x[half][k], y[k], sum);
     }
   }
 }
-inline void multiply_64x256x16(float *d, uint64_t a, uint64_t b, bool add) { multiply_64(256, d, a, b, add); }
-inline void multiply_64x8x16(float *d, uint64_t a, uint64_t b, bool add) { multiply_64(8, d, a, b, add); }
+template <class T>
+void multiply_64x256(T, float *d, uint64_t a, uint64_t b, bool add) {
+  multiply_64<T>(256, d, a, b, add);
+}
+template <class T>
+void multiply_64x8(T, float *d, uint64_t a, uint64_t b, bool add) {
+  multiply_64<T>(8, d, a, b, add);
+}
 
 inline float greater_or_nan(float x, float y) { return x != x || x > y ? x : y; }
 
 #endif
 
-/** A tile of lines of kSwizzleBytes at a multiple of 1024 bytes, swizzled, for wgmma; + 2 is 16 elements further along the line. */
+/** A tile of lines of kSwizzleBytes at a multiple of 1024 bytes, swizzled, for wgmma; + 2 is kProductBytes further along the line. */
 __device__ inline uint64_t descriptor_of(const char *tile) {
   constexpr uint64_t kAtom = 8 * kSwizzleBytes;
   return (shared_address(tile) & 0x3ffff) >> 4 | uint64_t{1} << 16 | (kAtom >> 4) << 32 | uint64_t{1} << 62;

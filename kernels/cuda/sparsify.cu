@@ -85,18 +85,7 @@ __global__ void __launch_bounds__(kThreads) cut_kernel(Source source, int64_t ro
 }
 
 /** Counts at offsets[1..rows] become offsets; one block. */
-__global__ void __launch_bounds__(kScanThreads) scan_kernel(int64_t rows, int32_t *offsets) {
-  int before = 0;
-  for (int64_t first = 0; first < rows; first += kScanThreads) {
-    const int64_t b = first + threadIdx.x;
-    const int count = b < rows ? offsets[b + 1] : 0;
-    int total = 0;
-    const int sum = before + block_sum_before<kScanThreads>(count, &total) + count;
-    if (b < rows) offsets[b + 1] = sum;
-    before += total;
-  }
-  if (threadIdx.x == 0) offsets[0] = 0;
-}
+__global__ void __launch_bounds__(kScanThreads) scan_kernel(int64_t rows, int32_t *offsets) { make_offsets<kScanThreads>(rows, offsets); }
 
 template <class Source>
 __global__ void __launch_bounds__(kThreads) threshold_kernel(Source source, int64_t rows, float threshold, Entries out) {

@@ -32,13 +32,11 @@ void token_activations(const lexvla_exec *exec, int32_t type, const void *tokens
   const Call call(*exec);
   if (call.only_asked() || count == 0) return;
   const dim3 grid = grid_of(blocks_of(count, kTileTokens) * blocks_of(words, kTileWords));
-  if (type == LEXVLA_FLOAT32) {
-    call.launch("token_activations", scores_kernel<float>, grid, kTileThreads, 0, static_cast<const float *>(tokens),
-        static_cast<const float *>(codebook), count, width, words, activations);
-  } else {
-    call.launch("token_activations", scores_kernel<Bf16>, grid, kTileThreads, 0, static_cast<const Bf16 *>(tokens),
-        static_cast<const Bf16 *>(codebook), count, width, words, activations);
-  }
+  with_type(type, [&](auto element) {
+    using T = decltype(element);
+    call.launch("token_activations", scores_kernel<T>, grid, kTileThreads, 0, static_cast<const T *>(tokens),
+        static_cast<const T *>(codebook), count, width, words, activations);
+  });
   activate_normalize_forward(exec, activations, count, words, activations, norms);
 }
 

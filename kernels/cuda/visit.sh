@@ -1,87 +1,213 @@
 #!/usr/bin/env bash
 # Everything that there is to do with the CUDA kernels on a machine with a GPU, nvcc, CMake and g++, and nothing else:
 #
-#     kernels/cuda/visit.sh [OUT]          OUT: where build and results go; ./visit if it is not given
+#     kernels/cuda/visit.sh [OUT [STAGE...]]        OUT: where results go; ./visit if it is not given
 #
-# Builds for the machine's own GPU, holds every kernel against the reference, has compute-sanitizer look at small shapes,
-# times against cuBLAS, and prints a table last. A step that fails does not stop the next ones. Results are OUT/*.json and
-# OUT/*.log. Without network doctest must lie in the compiler's path or in DOCTEST_INCLUDE (a directory that has
-# doctest/doctest.h); without it the tests are left out and the benchmark still proves its answers.
+# Stages, in the order of what a short visit must not miss; all of them if none is named:
+#
+#     build         for the machine's own GPU, in kernels/build-visit, which a later call takes up again
+#     correctness   every kernel against the reference; unaligned arrays, and aligned ones for the tensor cores
+#     benchmark     at the paper's shapes, each result proved first, against cuBLAS where it is found   -> cuda-bench-*.json
+#     sanitizer     memcheck, racecheck, initcheck, synccheck over small shapes
+#     ladder        the steps that led to the Hopper kernel, each with its figure
+#     profile       of the forward and the backward, by ncu where it is found                           -> profile.txt
+#     sweep         the constants that were guessed, each built anew with another value                 -> sweep.txt    
+#     pytorch       the same shapes in eager and compiled PyTorch, where python3 has torch              -> pytorch.json
+#
+# Each step has a limit in time, a step that fails does not stop the next ones, and what is known is written after each:
+# OUT/visit.txt is the machine and a line a step, OUT/visit.log what they said. LEXVLA_VISIT_SECONDS ends the visit at the first
+# step that would begin later than that. doctest (one header) is looked for in the compiler's path, in DOCTEST_INCLUDE and
+# in kernels/build-doctest, as DIRECTORY/doctest/doctest.h; without it the tests are left out and the benchmark still proves
+# its answers. Exit code: 0, 1 if a step failed, 77 if there is no GPU.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+kernels="$PWD"
 out="${1:-visit}"
+[[ $# -gt 0 ]] && shift
+all=(build correctness benchmark sanitizer ladder profile sweep pytorch)
+[[ $# -gt 0 ]] && stages=("$@") || stages=("${all[@]}")
+for stage in "${stages[@]}"; do
+  [[ " ${all[*]} " == *" $stage "* ]] || { echo "visit.sh: there is no stage '$stage': ${all[*]}" >&2; exit 2; }
+done
 mkdir -p "$out" || exit 1
 out="$(cd "$out" && pwd)"
-build="$out/build"
-
-steps=()
-failed=0
-step() {  # step NAME LIMIT_IN_SECONDS COMMAND...
-  local name="$1" limit="$2" status began=$SECONDS
-  shift 2
-  echo "== $name"
-  timeout "$limit" "$@" > "$out/$name.log" 2>&1
-  status=$?
-  local word
-  case $status in
-    0) word=passed ;;
-    77) word=skipped ;;
-    124) word="stopped after $limit s" ;;
-    *) word="failed ($status)" ;;
-  esac
-  [[ $status == 0 || $status == 77 ]] || { failed=1; tail -n 15 "$out/$name.log"; }
-  steps+=("$(printf '%-22s %-20s %5d s   %s' "$name" "$word" $((SECONDS - began)) "$(tail -n 1 "$out/$name.log" | cut -c1-80)")")
-  return $status
-}
+build="$kernels/build-visit"
+mkdir -p "$build/log"
 
 query() { nvidia-smi --query-gpu="$1" --format=csv,noheader 2> /dev/null | head -n 1; }
 capability="$(query compute_cap | tr -d ' .')"
+if [[ -z "$capability" ]]; then
+  if [[ "${stages[*]}" != build ]]; then
+    echo "visit.sh: nvidia-smi finds no GPU in this machine: only the stage 'build' can be done here (visit.sh OUT build)"
+    exit 77
+  fi
+  echo "visit.sh: nvidia-smi finds no GPU in this machine: built for ${LEXVLA_CUDA_ARCHITECTURE:-90a}, nothing is run"
+fi
 arch="${LEXVLA_CUDA_ARCHITECTURE:-${capability:-90}}"
 [[ "$arch" == 90 ]] && arch=90a
-commit="$(git rev-parse HEAD 2> /dev/null || echo unknown)"
 {
   echo "gpu         $(query name)"
   echo "driver      $(query driver_version)"
   echo "power limit $(query power.limit), clocks $(query clocks.max.sm) / $(query clocks.max.mem)"
   echo "nvcc        $(nvcc --version 2> /dev/null | sed -n 's/.*release \(.*\)/\1/p')"
-  echo "commit      $commit"
+  echo "commit      $(git rev-parse HEAD 2> /dev/null || echo unknown)"
   echo "date        $(date -u +%FT%TZ)"
-} | tee "$out/machine.txt"
+} | tee -a "$out/visit.txt"
 
+failed=0
+note() { printf '%s\n' "$1" | tee -a "$out/visit.txt"; }
+step() {  # step NAME LIMIT_IN_SECONDS COMMAND...
+  local name="$1" limit="$2" status word began=$SECONDS log
+  shift 2
+  if ((SECONDS > ${LEXVLA_VISIT_SECONDS:-100000})); then
+    note "$(printf '%-22s left out: the visit has taken %d s' "$name" "$SECONDS")"
+    return 1
+  fi
+  log="$build/log/$name.log"
+  timeout -k 5 "$limit" "$@" > "$log" 2>&1
+  status=$?
+  case $status in
+    0) word=passed ;;
+    77) word=skipped ;;
+    124 | 137) word="stopped after $limit s" ;;
+    *) word="failed ($status)" ;;
+  esac
+  { echo "== $name: $word"; cat "$log"; } >> "$out/visit.log"
+  [[ $status == 0 || $status == 77 ]] || { failed=1; tail -n 15 "$log"; }
+  note "$(printf '%-22s %-20s %5d s   %s' "$name" "$word" $((SECONDS - began)) "$(tail -n 1 "$log" | cut -c1-80)")"
+  return $status
+}
+find_program() {  # of the toolkit, which need not be on PATH
+  command -v "$1" || ls "${CUDA_HOME:-/usr/local/cuda}/bin/$1" 2> /dev/null
+}
+
+doctest=()
 tests=ON
-options=()
 if [[ -n "${DOCTEST_INCLUDE:-}" ]]; then
-  options+=(-DDOCTEST_INCLUDE="$DOCTEST_INCLUDE")
+  doctest=(-DDOCTEST_INCLUDE="$DOCTEST_INCLUDE")
+elif [[ -f build-doctest/doctest/doctest.h ]]; then
+  doctest=(-DDOCTEST_INCLUDE="$kernels/build-doctest")
 elif ! echo '#include <doctest/doctest.h>' | "${CXX:-g++}" -x c++ -E - > /dev/null 2>&1; then
   tests=OFF
 fi
-command -v ninja > /dev/null && options+=(-G Ninja)
-step configure 60 cmake -S . -B "$build" -DLEXVLA_CUDA=ON -DLEXVLA_TESTS=$tests -DCMAKE_CUDA_ARCHITECTURES="$arch" "${options[@]}"
-step build 300 cmake --build "$build" --parallel "$(nproc)" --target lexvla_kernels lexvla_cuda_bench
+generator=()
+command -v ninja > /dev/null && generator=(-G Ninja)
 bench="$build/lexvla_cuda_bench"
 test="$build/tests/kernels_cuda_test"
-if [[ $tests == ON ]]; then
-  step build-tests 240 cmake --build "$build" --parallel "$(nproc)" --target kernels_cuda_test
-  export LEXVLA_CUDA_REQUIRED=true
-  step correctness 120 "$test" "--test-case-exclude=*32-bit offsets*"
-  # At multiples of 16 bytes: what the tensor-core kernels take.
-  LEXVLA_TEST_ALIGNED=true step correctness-aligned 120 "$test" "--test-case-exclude=*32-bit offsets*"
-  sanitizer="$(command -v compute-sanitizer || ls "${CUDA_HOME:-/usr/local/cuda}"/bin/compute-sanitizer 2> /dev/null)"
-  if [[ -n "$sanitizer" ]]; then
-    small="--test-case=*NaN*,*closed form*,*ties*,*sizes of 0*,*negative*,*equal tokens*,*reference's entries*"
-    for tool in memcheck racecheck initcheck synccheck; do
-      LEXVLA_TEST_ALIGNED=true step "sanitizer-$tool" 60 "$sanitizer" --tool "$tool" --error-exitcode 1 "$test" "$small" "--test-case-exclude=*32-bit offsets*"
-    done
-  else
-    steps+=("sanitizer              left out: no compute-sanitizer on PATH or in CUDA_HOME")
-  fi
-else
-  steps+=("correctness            left out: doctest/doctest.h was not found")
-fi
-step benchmark 180 "$bench" --json "$out/cuda-bench.json"
-[[ -f "$out/benchmark.log" ]] && cat "$out/benchmark.log"
+large="*32-bit offsets*" # more memory than a device can be given
 
+build() {
+  step configure 60 cmake -S . -B "$build" -DLEXVLA_CUDA=ON -DLEXVLA_TESTS=$tests -DLEXVLA_CUDA_LADDER=ON \
+    -DCMAKE_CUDA_ARCHITECTURES="$arch" "${doctest[@]}" "${generator[@]}"
+  step build 300 cmake --build "$build" --parallel "$(nproc)" --target lexvla_kernels lexvla_cuda_bench
+  [[ $tests == OFF ]] || step build-tests 240 cmake --build "$build" --parallel "$(nproc)" --target kernels_cuda_test
+}
+
+correctness() {
+  [[ $tests == ON ]] || { note "correctness            left out: doctest/doctest.h was not found"; return; }
+  export LEXVLA_CUDA_REQUIRED=true
+  # The tensor-core kernels first: they are what nothing but a GPU can prove.
+  LEXVLA_TEST_ALIGNED=true step correctness-tensor 60 "$test" "--test-case=tensor cores*"
+  step correctness 120 "$test" "--test-case-exclude=$large"
+  LEXVLA_TEST_ALIGNED=true step correctness-aligned 120 "$test" "--test-case-exclude=$large"
+}
+
+benchmark() {
+  # In parts, so that one which hangs leaves the others.
+  local part
+  for part in forward rows index; do
+    step "benchmark-$part" 120 "$bench" --only "$part" --json "$out/cuda-bench-$part.json"
+    cat "$build/log/benchmark-$part.log" 2> /dev/null
+  done
+  step benchmark-backward 150 "$bench" --only backward --json "$out/cuda-bench-backward.json"
+  cat "$build/log/benchmark-backward.log" 2> /dev/null
+}
+
+sanitizer() {
+  local tool sanitizer
+  sanitizer="$(find_program compute-sanitizer)"
+  [[ -n "$sanitizer" ]] || { note "sanitizer              left out: no compute-sanitizer on PATH or in CUDA_HOME"; return; }
+  [[ $tests == ON ]] || { note "sanitizer              left out: doctest/doctest.h was not found"; return; }
+  local small="--test-case=*NaN*,*closed form*,*ties*,*sizes of 0*,*negative*,*reference's entries*,*brought along*,*many queries*"
+  for tool in memcheck racecheck initcheck synccheck; do
+    LEXVLA_TEST_ALIGNED=true step "sanitizer-$tool" 60 "$sanitizer" --tool "$tool" --error-exitcode 1 "$test" "$small" "--test-case-exclude=$large"
+  done
+}
+
+ladder() {
+  step build-ladder 240 cmake --build "$build" --parallel "$(nproc)" --target cuda_ladder_steps || return
+  local rung
+  for rung in "$build"/ladder/cuda_ladder_*; do
+    step "$(basename "$rung")" 30 "$rung"
+  done
+}
+
+profile() {
+  local ncu
+  ncu="$(find_program ncu)"
+  [[ -n "$ncu" ]] || { note "profile                left out: no ncu on PATH or in CUDA_HOME"; return; }
+  : > "$out/profile.txt"
+  local part
+  for part in forward backward; do
+    step "profile-$part" 90 "$ncu" --kernel-name-base demangled --kernel-name "regex:lexvla" --launch-count 6 \
+      --section SpeedOfLight --section MemoryWorkloadAnalysis --section WarpStateStats --section Occupancy --section LaunchStats \
+      "$bench" --quick --only "$part"
+    cat "$build/log/profile-$part.log" >> "$out/profile.txt"
+  done
+}
+
+# NAME FILE FROM TO PART: with FROM replaced by TO in FILE, what does PART of the benchmark say?
+variants=(
+  "group4 cuda/sm90_project_max.h kGroup\ =\ 8 kGroup\ =\ 4 forward"
+  "group16 cuda/sm90_project_max.h kGroup\ =\ 8 kGroup\ =\ 16 forward"
+  "stages3 cuda/sm90_project_max.h kStages\ =\ 4 kStages\ =\ 3 forward"
+  "gathered cuda/project_max_backward.cu kLeastBrought\ =\ 16 kLeastBrought\ =\ 1000000 backward"
+  "columns64 cuda/project_max_backward.cu kBroughtColumns\ =\ 32 kBroughtColumns\ =\ 64 backward"
+)
+build_variant() {  # NAME FILE FROM TO
+  local at="$build/sweep/$1"
+  rm -rf "$at" && mkdir -p "$at" && cp -r bench core cpu cuda include ladder reference tests CMakeLists.txt "$at" || return 1
+  sed -i "s/$3/$4/" "$at/$2"
+  cmp -s "$2" "$at/$2" && { echo "$2 has no '$3'"; return 1; }
+  cmake -S "$at" -B "$at/build" -DLEXVLA_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES="$arch" "${generator[@]}" &&
+    cmake --build "$at/build" --parallel 4 --target lexvla_cuda_bench
+}
+sweep() {
+  local variant name file from to part waits=()
+  if ((SECONDS > ${LEXVLA_VISIT_SECONDS:-100000})); then
+    note "sweep                  left out: the visit has taken $SECONDS s"
+    return
+  fi
+  mkdir -p "$build/sweep"
+  for variant in "${variants[@]}"; do
+    read name file from to part <<< "$variant"
+    build_variant "$name" "$file" "$from" "$to" > "$build/log/build-$name.log" 2>&1 &
+    waits+=($!)
+  done
+  wait "${waits[@]}"
+  for variant in "${variants[@]}"; do
+    read name file from to part <<< "$variant"
+    if [[ ! -x "$build/sweep/$name/build/lexvla_cuda_bench" ]]; then
+      failed=1
+      { echo "== sweep-$name: not built"; cat "$build/log/build-$name.log"; } >> "$out/visit.log"
+      note "sweep-$name: not built: $(tail -n 1 "$build/log/build-$name.log" | cut -c1-80)"
+      continue
+    fi
+    step "sweep-$name" 60 "$build/sweep/$name/build/lexvla_cuda_bench" --quick --only "$part"
+    # One file for all: a line of what was changed, then the figures.
+    { echo "## $name: $file, $from -> $to"; cat "$build/log/sweep-$name.log"; } >> "$out/sweep.txt"
+  done
+}
+
+pytorch() {
+  command -v python3 > /dev/null && python3 -c 'import torch' 2> /dev/null || { note "pytorch                left out: python3 has no torch"; return; }
+  step pytorch 240 python3 ../benchmarks/pytorch/head.py --json "$out/pytorch.json"
+  cat "$build/log/pytorch.log" 2> /dev/null
+}
+
+for stage in "${stages[@]}"; do
+  "$stage"
+done
 echo
-cat "$out/machine.txt"
-printf '%s\n' "${steps[@]}" | tee "$out/steps.txt"
+cat "$out/visit.txt"
 exit $failed

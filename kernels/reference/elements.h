@@ -7,13 +7,15 @@
 #include <cmath>
 #include <cstring>
 
+#include "../core/half.h"
 #include "../core/table.h"
 
 namespace lexvla::reference {
 
-/** Element i of an array of the given lexvla_type; exact, as every bfloat16 is a double. */
+/** Element i of an array of the given lexvla_type; exact, as every bfloat16 and float16 is a double. */
 inline double element(const void *array, int32_t type, int64_t i) {
   if (type == LEXVLA_FLOAT32) return static_cast<const float *>(array)[i];
+  if (type == LEXVLA_FLOAT16) return widened_half(static_cast<const uint16_t *>(array)[i]);
   const uint32_t bits = uint32_t{static_cast<const uint16_t *>(array)[i]} << 16;
   float value;
   std::memcpy(&value, &bits, sizeof value);

@@ -69,6 +69,15 @@ void project_max_forward_screened(const lexvla_exec *exec, int32_t type, const v
   for (int64_t i = 0; i < images * count; ++i) *recomputed += mask == nullptr || mask[i] != 0 ? words : 0;
 }
 
+void filter_winners(const lexvla_exec *, const float *grad_scores, const int32_t *winners, int64_t images, int64_t words, float share,
+    int32_t *filtered) {
+  for (int64_t b = 0; b < images; ++b) {
+    float largest = 0;
+    for (int64_t i = b * words; i < (b + 1) * words; ++i) largest = std::fmax(largest, std::fabs(grad_scores[i]));
+    for (int64_t i = b * words; i < (b + 1) * words; ++i) filtered[i] = std::fabs(grad_scores[i]) < share * largest ? -1 : winners[i];
+  }
+}
+
 void project_max_backward(const lexvla_exec *, int32_t type, const float *grad_scores, const int32_t *winners, const void *tokens,
     const void *codebook, int64_t images, int64_t count, int64_t width, int64_t words, float *grad_tokens, float *grad_codebook,
     int32_t add_codebook) {

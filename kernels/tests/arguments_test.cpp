@@ -53,7 +53,13 @@ TEST_CASE("arguments: exec, types and sizes") {
   valid.exec.threads = -1;
   refused(valid.forward(), LEXVLA_INVALID_ARGUMENT, "exec.threads is -1, at least 0");
   valid.exec.threads = 1;
-  refused(valid.forward(2), LEXVLA_INVALID_ARGUMENT, "type is 2");
+  refused(valid.forward(3), LEXVLA_INVALID_ARGUMENT, "type is 3");
+  refused(valid.forward(LEXVLA_FLOAT16), LEXVLA_UNSUPPORTED, "type is LEXVLA_FLOAT16 (2), which the CPU has no kernels for");
+  valid.exec.math = 2;
+  refused(valid.forward(), LEXVLA_INVALID_ARGUMENT, "exec.math is 2: LEXVLA_MATH_FLOAT32 (0) or LEXVLA_MATH_TF32 (1)");
+  valid.exec.math = LEXVLA_MATH_TF32;  // as float32 on the CPU
+  CHECK(valid.forward() == LEXVLA_OK);
+  valid.exec.math = LEXVLA_MATH_FLOAT32;
   refused(valid.forward(0, -1), LEXVLA_INVALID_ARGUMENT, "images is -1, at least 0");
   refused(valid.forward(0, 2, -1), LEXVLA_INVALID_ARGUMENT, "count is -1");
   refused(valid.forward(0, 2, 2, -5), LEXVLA_INVALID_ARGUMENT, "width is -5");

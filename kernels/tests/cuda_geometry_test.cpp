@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "../cuda/score_tile.h"
-#include "../cuda/sm80_bf16_project_max.h"
-#include "../cuda/sm90_bf16_project_max.h"
+#include "../cuda/sm80_project_max.h"
+#include "../cuda/sm90_project_max.h"
 #include "support.h"
 
 using namespace lexvla::cuda;

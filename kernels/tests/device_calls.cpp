@@ -1,6 +1,7 @@
 #include "device_calls.h"
 
 #undef lexvla_project_max_forward
+#undef lexvla_filter_winners
 #undef lexvla_project_max_backward
 #undef lexvla_activate_normalize_forward
 #undef lexvla_activate_normalize_backward
@@ -11,6 +12,9 @@
 #undef lexvla_activate_sparsify_top_k
 #undef lexvla_csr_dot
 #undef lexvla_csr_top_k
+#undef lexvla_index_size
+#undef lexvla_index_build
+#undef lexvla_index_search
 #undef lexvla_last_error
 
 #include <cuda_runtime_api.h>
@@ -150,7 +154,7 @@ class Arrays {
   std::vector<std::unique_ptr<Copy>> copies_;
 };
 
-int64_t element_bytes(int32_t type) { return type == LEXVLA_BFLOAT16 ? 2 : 4; }
+int64_t element_bytes(int32_t type) { return type == LEXVLA_FLOAT32 ? 4 : 2; }
 
 /** What the host says of a CSR that does not fit. */
 int32_t capacity_status(int32_t status, const int32_t *offsets, int64_t rows, int64_t capacity, const int32_t *ids) {
@@ -174,6 +178,15 @@ int32_t project_max_forward(const lexvla_exec *exec, int32_t type, const void *t
   return a.run(*exec, [&](const lexvla_exec *on) {
     return lexvla_project_max_forward(on, type, t, m, c, images, count, width, words, s, w);
   });
+}
+
+int32_t filter_winners(const lexvla_exec *exec, const float *grad_scores, const int32_t *winners, int64_t images, int64_t words,
+    float share, int32_t *filtered) {
+  Arrays a;
+  const float *g = a.in(grad_scores, images * words);
+  const int32_t *w = a.in(winners, images * words);
+  int32_t *f = a.out(filtered, images * words);
+  return a.run(*exec, [&](const lexvla_exec *on) { return lexvla_filter_winners(on, g, w, images, words, share, f); });
 }
 
 int32_t project_max_backward(const lexvla_exec *exec, int32_t type, const float *grad_scores, const int32_t *winners, const void *tokens,
@@ -273,6 +286,56 @@ int32_t csr_top_k(const lexvla_exec *exec, const int32_t *query_ids, const float
   int64_t *h = a.out(hits, 1);
   return a.run(
       *exec, [&](const lexvla_exec *on) { return lexvla_csr_top_k(on, qi, qw, query_size, o, i, w, rows, words, k, hr, hs, h); });
+}
+
+namespace {
+
+/** The arrays of a CSR. */
+struct Csr {
+  const int32_t *offsets, *ids;
+  const float *weights;
+
+  Csr(Arrays &a, const int32_t *host_offsets, const int32_t *host_ids, const float *host_weights, int64_t rows) {
+    const int64_t end = rows > 0 ? host_offsets[rows] : 0;
+    offsets = a.in(host_offsets, rows > 0 ? rows + 1 : 0);
+    ids = a.in(host_ids, end);
+    weights = a.in(host_weights, end);
+  }
+};
+
+}  // namespace
+
+int32_t index_size(const lexvla_exec *exec, int32_t impacts, const int32_t *offsets, const int32_t *ids, const float *weights, int64_t rows,
+    int64_t words, int64_t *bytes) {
+  Arrays a;
+  const Csr m(a, offsets, ids, weights, rows);
+  int64_t *b = a.out(bytes, 1);
+  return a.run(*exec, [&](const lexvla_exec *on) { return lexvla_index_size(on, impacts, m.offsets, m.ids, m.weights, rows, words, b); });
+}
+
+int32_t index_build(const lexvla_exec *exec, int32_t impacts, const int32_t *offsets, const int32_t *ids, const float *weights,
+    int64_t rows, int64_t words, int64_t bytes, void *index) {
+  Arrays a;
+  const Csr m(a, offsets, ids, weights, rows);
+  void *i = a.out(index, bytes);
+  return a.run(
+      *exec, [&](const lexvla_exec *on) { return lexvla_index_build(on, impacts, m.offsets, m.ids, m.weights, rows, words, bytes, i); });
+}
+
+int32_t index_search(const lexvla_exec *exec, const void *index, int64_t bytes, const int32_t *offsets, const int32_t *ids,
+    const float *weights, int64_t rows, int64_t words, const int32_t *query_offsets, const int32_t *query_ids, const float *query_weights,
+    int64_t queries, int64_t k, int32_t *hit_rows, float *hit_scores, int64_t *hits, lexvla_index_work *work) {
+  Arrays a;
+  const void *i = a.in(index, bytes, 1);
+  const Csr m(a, offsets, ids, weights, rows), q(a, query_offsets, query_ids, query_weights, queries);
+  int32_t *hr = a.out(hit_rows, queries * k);
+  float *hs = a.out(hit_scores, queries * k);
+  int64_t *h = a.out(hits, queries);
+  lexvla_index_work *w = a.out(work, 1);
+  return a.run(*exec, [&](const lexvla_exec *on) {
+    return lexvla_index_search(
+        on, i, bytes, m.offsets, m.ids, m.weights, rows, words, q.offsets, q.ids, q.weights, queries, k, hr, hs, h, w);
+  });
 }
 
 }  // namespace lexvla::tests::device

@@ -21,6 +21,7 @@ decltype(lexvla_last_error) last_error;
 }  // namespace lexvla::tests::device
 
 #define lexvla_project_max_forward lexvla::tests::device::project_max_forward
+#define lexvla_filter_winners lexvla::tests::device::filter_winners
 #define lexvla_project_max_backward lexvla::tests::device::project_max_backward
 #define lexvla_activate_normalize_forward lexvla::tests::device::activate_normalize_forward
 #define lexvla_activate_normalize_backward lexvla::tests::device::activate_normalize_backward
@@ -31,6 +32,9 @@ decltype(lexvla_last_error) last_error;
 #define lexvla_activate_sparsify_top_k lexvla::tests::device::activate_sparsify_top_k
 #define lexvla_csr_dot lexvla::tests::device::csr_dot
 #define lexvla_csr_top_k lexvla::tests::device::csr_top_k
+#define lexvla_index_size lexvla::tests::device::index_size
+#define lexvla_index_build lexvla::tests::device::index_build
+#define lexvla_index_search lexvla::tests::device::index_search
 #define lexvla_last_error lexvla::tests::device::last_error
 
 #endif

@@ -1,10 +1,12 @@
+#include <algorithm>
+
 #include "support.h"
 
 using namespace lexvla::tests;
 
 namespace {
 
-const Covers covers("project_max_backward");
+const Covers covers("project_max_backward"), covers_filter("filter_winners");
 
 struct Shape {
   int64_t images, count, width, words;
@@ -78,7 +80,7 @@ void check(const Problem &problem, const Result &result, const Input<float> *add
 
 TEST_CASE("project_max_backward: random problems of every shape and type") {
   Random random("backward random");
-  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+  for (const int32_t type : kTypes) {
     for (const Shape &shape : kShapes) {
       CAPTURE(type);
       CAPTURE(shape.images);
@@ -134,7 +136,7 @@ TEST_CASE("project_max_backward: closed form from the index that the forward sav
 
 TEST_CASE("project_max_backward: bitwise the same with 1, 2 and 3 threads") {
   Random random("backward threads");
-  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+  for (const int32_t type : kTypes) {
     const Problem problem = random_problem(random, {11, 33, 700, 257}, type);
     const Result one = run(lexvla_project_max_backward, problem, 1);
     for (const int threads : {2, 3, 3, 0}) {
@@ -148,7 +150,7 @@ TEST_CASE("project_max_backward: bitwise the same with 1, 2 and 3 threads") {
 TEST_CASE("project_max_backward: memory at whole cache lines gives the same bits") {
   // Aligned gradients are written past the caches, others, such as all of the other tests here, are not.
   Random random("backward aligned");
-  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+  for (const int32_t type : kTypes) {
     for (const int64_t width : {int64_t{1024}, int64_t{352}, int64_t{80}}) {
       const Shape s{5, 21, width, 130};
       const Problem problem = random_problem(random, s, type);
@@ -195,5 +197,62 @@ TEST_CASE("project_max_backward: sizes of 0") {
     check(problem, result);
     for (int64_t i = 0; i < result.tokens.size(); ++i) CHECK((s.words > 0 || result.tokens[i] == 0));
     for (int64_t i = 0; i < result.codebook.size(); ++i) CHECK(result.codebook[i] == 0);
+  }
+}
+
+TEST_CASE("filter_winners: leaves out what is small in its image, and no gradient misses more than the contract says") {
+  Random random("filter");
+  const lexvla_exec exec = cpu(2);
+  const Shape s{5, 13, 40, 700};
+  Problem problem = random_problem(random, s, LEXVLA_FLOAT32);
+  std::vector<float> grads(problem.grads.data(), problem.grads.data() + problem.grads.size());
+  for (int64_t i = 0; i < problem.grads.size(); ++i) grads[i] *= std::exp(4 * random.normal());  // of very different sizes
+  for (int64_t v = 0; v < s.words; ++v) grads[2 * s.words + v] = 0;                              // nothing is smaller than nothing
+  problem.grads = Input<float>(grads);
+  const std::vector<int32_t> all_winners(problem.winners.data(), problem.winners.data() + problem.winners.size());
+  const Result all = run(lexvla_project_max_backward, problem, 1), size = magnitudes(problem);
+  for (const float share : {0.0f, 0x1p-9f, 0.1f, 1.0f}) {
+    CAPTURE(share);
+    Output<int32_t> filtered(s.images * s.words), expected(s.images * s.words);
+    for (const auto &[function, out] : {std::make_pair(lexvla_filter_winners, &filtered), std::make_pair(lexvla_reference_filter_winners, &expected)}) {
+      REQUIRE_OK(function(&exec, problem.grads.data(), all_winners.data(), s.images, s.words, share, out->data()));
+    }
+    CHECK(filtered.same_bits(expected));
+    std::vector<int32_t> winners(s.images * s.words);
+    std::vector<float> left_out(s.images * s.words);
+    int64_t left = 0;
+    for (int64_t i = 0; i < filtered.size(); ++i) {
+      winners[i] = filtered[i];
+      const float largest = std::fabs(*std::max_element(&grads[i / s.words * s.words], &grads[i / s.words * s.words] + s.words,
+          [](float x, float y) { return std::fabs(x) < std::fabs(y); }));
+      const bool small = std::fabs(grads[i]) < share * largest;
+      CHECK(winners[i] == (small ? -1 : all_winners[i]));
+      left_out[i] = small ? share * largest : 0;
+      left += small;
+    }
+    CHECK((left > 0) == (share > 0));
+    // The bound of the contract is the gradient of what is left out, at its most.
+    problem.winners = Input<int32_t>(winners);
+    const Result kept = run(lexvla_project_max_backward, problem, 1);
+    const Result most = run(lexvla_reference_project_max_backward,
+        {s, problem.type, problem.tokens.magnitudes(), problem.codebook.magnitudes(), left_out, all_winners}, 1);
+    CHECK(first_beyond(kept.tokens, all.tokens, all.tokens.size(),
+              [&](int64_t i) { return most.tokens[i] * (1 + 1e-6) + 2 * sum_error(s.words, size.tokens[i]); }) == -1);
+    CHECK(first_beyond(kept.codebook, all.codebook, all.codebook.size(),
+              [&](int64_t i) { return most.codebook[i] * (1 + 1e-6) + 2 * sum_error(s.images, size.codebook[i]); }) == -1);
+  }
+}
+
+TEST_CASE("filter_winners: NaN, in place, sizes of 0, what is refused") {
+  const lexvla_exec exec = cpu(1);
+  const Input<float> grads({kNaN, 1, -4, 0.5f, kInf, 7});
+  Output<int32_t> winners(std::vector<int32_t>{3, 2, 1, 0, 5, -1});
+  REQUIRE_OK(lexvla_filter_winners(&exec, grads.data(), winners.data(), 2, 3, 0.5f, winners.data()));
+  const int32_t expected[] = {3, -1, 1, -1, 5, -1};
+  for (int64_t i = 0; i < 6; ++i) CHECK(winners[i] == expected[i]);
+  CHECK(lexvla_filter_winners(&exec, nullptr, nullptr, 0, 3, 0.5f, nullptr) == LEXVLA_OK);
+  for (const float share : {-0.1f, 1.5f, kNaN}) {
+    CHECK(lexvla_filter_winners(&exec, grads.data(), winners.data(), 2, 3, share, winners.data()) == LEXVLA_INVALID_ARGUMENT);
+    CHECK(last_error().find("share is ") != std::string::npos);
   }
 }

@@ -119,7 +119,7 @@ Problem random_problem(Random &random, const Shape &s, int32_t type) {
 
 TEST_CASE("project_max_forward: random problems of every shape and type") {
   Random random("forward random");
-  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+  for (const int32_t type : kTypes) {
     for (const Shape &shape : kShapes) {
       CAPTURE(type);
       CAPTURE(shape.images);
@@ -134,7 +134,7 @@ TEST_CASE("project_max_forward: random problems of every shape and type") {
 
 TEST_CASE("project_max_forward: the reference passes the same judgement") {
   Random random("forward reference");
-  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+  for (const int32_t type : kTypes) {
     Problem problem = random_problem(random, {3, 11, 23, 17}, type);
     problem.mask.assign(33, 1);
     for (int64_t p = 0; p < 11; ++p) problem.mask[11 + p] = 0;
@@ -148,7 +148,7 @@ TEST_CASE("project_max_forward: the reference passes the same judgement") {
 
 TEST_CASE("project_max_forward: masks, some images without any token") {
   Random random("forward masks");
-  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+  for (const int32_t type : kTypes) {
     for (const Shape &shape : kShapes) {
       Problem problem = random_problem(random, shape, type);
       problem.mask.resize(shape.images * shape.count);
@@ -165,7 +165,7 @@ TEST_CASE("project_max_forward: masks, some images without any token") {
 
 TEST_CASE("project_max_forward: exact arithmetic gives the reference bit by bit, ties included") {
   Random random("forward integers");
-  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+  for (const int32_t type : kTypes) {
     for (const Shape &s : kShapes) {
       const Problem problem{s, type, Elements(type, random.integers(s.images * s.count * s.width, 1)),
           Elements(type, random.integers(s.words * s.width, 2)), {}};
@@ -214,7 +214,7 @@ TEST_CASE("project_max_forward: scores that are all negative keep their maximum"
 }
 
 TEST_CASE("project_max_forward: NaN and infinities") {
-  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+  for (const int32_t type : kTypes) {
     // 20 tokens of width 1, scores are token * 1, token * -1 and token * NaN.
     const Shape s{1, 20, 1, 3};
     std::vector<float> tokens(20, 1.0f);
@@ -271,7 +271,7 @@ TEST_CASE("project_max_forward: sizes of 0") {
 
 TEST_CASE("project_max_forward: bitwise the same with 1, 2 and 3 threads, with and without winners") {
   Random random("forward threads");
-  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+  for (const int32_t type : kTypes) {
     for (const Shape &shape : {Shape{5, 33, 300, 257}, Shape{400, 3, 40, 70}}) {
       Problem problem = random_problem(random, shape, type);
       const Result one = run(problem, 1);
@@ -311,7 +311,7 @@ TEST_CASE("project_max_forward: an image has the same result in any batch") {
 TEST_CASE("project_max_forward: tiny numbers, which a dot product of bfloat16 may take as 0") {
   const Shape s{1, 3, 37, 5};
   Random random("forward tiny");
-  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+  for (const int32_t type : kTypes) {
     const Problem problem{s, type, Elements(type, random.normals(s.count * s.width, 0x1p-130f)),
         Elements(type, random.normals(s.words * s.width)), {}};
     const Result result = run(problem, 1);

@@ -16,6 +16,8 @@
 
 #include <doctest/doctest.h>
 
+#include "../core/half.h"
+
 namespace lexvla::tests {
 
 constexpr double kUnit = 0x1p-24;  // relative error of one float32 rounding
@@ -115,11 +117,25 @@ class Output {
   std::vector<T> memory_;
 };
 
+/** The element types that tokens and codebook may have where these tests run. */
+#if defined(LEXVLA_TESTS_DEVICE_CALLS_H)
+constexpr int32_t kTypes[] = {LEXVLA_FLOAT32, LEXVLA_BFLOAT16, LEXVLA_FLOAT16};
+#else
+constexpr int32_t kTypes[] = {LEXVLA_FLOAT32, LEXVLA_BFLOAT16};
+#endif
+
 /** Floats as the elements of a lexvla_type, and their exact values as such. */
 class Elements {
  public:
   Elements(int32_t type, std::vector<float> values) : type_(type), values_(std::move(values)) {
-    if (type == LEXVLA_BFLOAT16) {
+    if (type == LEXVLA_FLOAT16) {
+      std::vector<uint16_t> halves;
+      for (float &x : values_) {
+        halves.push_back(cut_to_half(x));
+        x = widened_half(halves.back());
+      }
+      halves_ = Input<uint16_t>(halves);
+    } else if (type == LEXVLA_BFLOAT16) {
       std::vector<uint16_t> halves(values_.size());
       for (size_t i = 0; i < halves.size(); ++i) {
         uint32_t bits;
@@ -135,7 +151,7 @@ class Elements {
     }
   }
   const void *data() const {
-    return type_ == LEXVLA_BFLOAT16 ? static_cast<const void *>(halves_.data()) : static_cast<const void *>(floats_.data());
+    return type_ == LEXVLA_FLOAT32 ? static_cast<const void *>(floats_.data()) : static_cast<const void *>(halves_.data());
   }
   double operator[](int64_t i) const { return values_[i]; }
   /** The same with every element's absolute value: what bounds are made of. */

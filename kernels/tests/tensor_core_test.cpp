@@ -9,6 +9,21 @@ struct Shape {
   int64_t images, count, width, words;
 };
 
+/** What the elements are, and how they are multiplied. */
+struct Kind {
+  int32_t type, math;
+
+  /** What rounding the elements may do to a sum of products of these magnitudes. */
+  double rounding(double magnitude) const { return math == LEXVLA_MATH_TF32 ? magnitude * (0x1p-10 + 0x1p-22) : 0; }
+  lexvla_exec exec() const {
+    lexvla_exec exec = cpu(1);
+    exec.math = math;
+    return exec;
+  }
+};
+
+const Kind kKinds[] = {{LEXVLA_BFLOAT16, LEXVLA_MATH_FLOAT32}, {LEXVLA_FLOAT16, LEXVLA_MATH_FLOAT32}, {LEXVLA_FLOAT32, LEXVLA_MATH_TF32}};
+
 // One image and part of a tile; images over tile ends; texts; ranges of images and groups of word tiles; depth below a
 // stage, ragged, and over many stages.
 const Shape kShapes[] = {{1, 257, 64, 150}, {5, 257, 104, 131}, {3, 256, 128, 257}, {300, 1, 72, 140}, {9, 100, 8, 300}, {2, 700, 40, 64},
@@ -18,24 +33,27 @@ const Shape kShapes[] = {{1, 257, 64, 150}, {5, 257, 104, 131}, {3, 256, 128, 25
 
 }  // namespace
 
-TEST_CASE("tensor cores: scores of bfloat16 within the rounding of sums, winners by their true score") {
+TEST_CASE("tensor cores: scores within the rounding of sums, winners by their true score") {
   Random random("tensor cores");
   for (const Shape &s : kShapes) {
-    for (const bool masked : {false, true}) {
+    for (const Kind &kind : kKinds) {
+      // Masks have nothing to do with types.
+      const bool masked = kind.type == kKinds[(&s - kShapes) % 3].type;
+      CAPTURE(kind.type);
       CAPTURE(s.images);
       CAPTURE(s.count);
       CAPTURE(s.width);
       CAPTURE(s.words);
-      const Elements tokens(LEXVLA_BFLOAT16, random.normals(s.images * s.count * s.width));
-      const Elements codebook(LEXVLA_BFLOAT16, random.normals(s.words * s.width));
+      const Elements tokens(kind.type, random.normals(s.images * s.count * s.width));
+      const Elements codebook(kind.type, random.normals(s.words * s.width));
       std::vector<uint8_t> mask(s.images * s.count, 1);
       for (uint8_t &m : mask) m = !masked || random.chance(0.7);
       for (int64_t p = 0; masked && p < s.count; ++p) mask[(s.images - 1) * s.count + p] = 0;
       const Input<uint8_t> given(mask);
       Output<float> scores(s.images * s.words);
       Output<int32_t> winners(s.images * s.words);
-      const lexvla_exec exec = cpu(1);
-      REQUIRE_OK(lexvla_project_max_forward(&exec, LEXVLA_BFLOAT16, tokens.data(), masked ? given.data() : nullptr, codebook.data(),
+      const lexvla_exec exec = kind.exec();
+      REQUIRE_OK(lexvla_project_max_forward(&exec, kind.type, tokens.data(), masked ? given.data() : nullptr, codebook.data(),
           s.images, s.count, s.width, s.words, scores.data(), winners.data()));
       scores.check_written();
       winners.check_written();
@@ -54,7 +72,7 @@ TEST_CASE("tensor cores: scores of bfloat16 within the rounding of sums, winners
               magnitude += std::fabs(product);
             }
             best = std::max(best, sum);
-            allowance = std::max(allowance, sum_error(s.width, magnitude));
+            allowance = std::max(allowance, sum_error(s.width, magnitude) + kind.rounding(magnitude));
             if (p == winner) chosen = sum;
           }
           const bool none = best == -INFINITY;
@@ -69,17 +87,20 @@ TEST_CASE("tensor cores: scores of bfloat16 within the rounding of sums, winners
 TEST_CASE("tensor cores: exact sums give the reference bit by bit, ties included, in every image of every tile") {
   Random random("tensor cores exact");
   for (const Shape &s : kShapes) {
-    const Elements tokens(LEXVLA_BFLOAT16, random.integers(s.images * s.count * s.width, 1));
-    const Elements codebook(LEXVLA_BFLOAT16, random.integers(s.words * s.width, 1));
-    Output<float> scores(s.images * s.words), truth(s.images * s.words);
-    Output<int32_t> winners(s.images * s.words), true_winners(s.images * s.words);
-    const lexvla_exec exec = cpu(1);
-    REQUIRE_OK(lexvla_project_max_forward(&exec, LEXVLA_BFLOAT16, tokens.data(), nullptr, codebook.data(), s.images, s.count, s.width,
-        s.words, scores.data(), winners.data()));
-    REQUIRE_OK(lexvla_reference_project_max_forward(&exec, LEXVLA_BFLOAT16, tokens.data(), nullptr, codebook.data(), s.images, s.count,
-        s.width, s.words, truth.data(), true_winners.data()));
-    CHECK(scores.same_bits(truth));
-    CHECK(winners.same_bits(true_winners));
+    for (const Kind &kind : kKinds) {
+      CAPTURE(kind.type);
+      const Elements tokens(kind.type, random.integers(s.images * s.count * s.width, 1));
+      const Elements codebook(kind.type, random.integers(s.words * s.width, 1));
+      Output<float> scores(s.images * s.words), truth(s.images * s.words);
+      Output<int32_t> winners(s.images * s.words), true_winners(s.images * s.words);
+      const lexvla_exec exec = kind.exec();
+      REQUIRE_OK(lexvla_project_max_forward(&exec, kind.type, tokens.data(), nullptr, codebook.data(), s.images, s.count, s.width,
+          s.words, scores.data(), winners.data()));
+      REQUIRE_OK(lexvla_reference_project_max_forward(&exec, kind.type, tokens.data(), nullptr, codebook.data(), s.images, s.count,
+          s.width, s.words, truth.data(), true_winners.data()));
+      CHECK(scores.same_bits(truth));
+      CHECK(winners.same_bits(true_winners));
+    }
   }
 }
 
@@ -92,24 +113,86 @@ TEST_CASE("tensor cores: NaN and infinities, among tokens that a tile only fills
   std::vector<float> codes = random.normals(s.words * s.width);
   for (float &x : codes) x = std::fabs(x) + 0.5f;
   codes[139 * s.width] = kNaN;
-  const Elements tokens(LEXVLA_BFLOAT16, values), codebook(LEXVLA_BFLOAT16, codes);
-  Output<float> scores(s.images * s.words);
-  Output<int32_t> winners(s.images * s.words);
-  const lexvla_exec exec = cpu(1);
-  REQUIRE_OK(lexvla_project_max_forward(&exec, LEXVLA_BFLOAT16, tokens.data(), nullptr, codebook.data(), s.images, s.count, s.width,
-      s.words, scores.data(), winners.data()));
-  for (int64_t v = 0; v < s.words; ++v) {
-    for (int64_t b = 0; b < s.images; ++b) {
-      const float score = scores[b * s.words + v];
-      const int32_t winner = winners[b * s.words + v];
-      if (v == 139) {
-        CHECK((std::isnan(score) && winner == 0));
-      } else if (b == 1) {
-        CHECK((std::isnan(score) && winner == 129));
-      } else if (b == 2) {
-        CHECK((score == kInf && winner == 5));
-      } else {
-        CHECK(std::isfinite(score));
+  for (const Kind &kind : kKinds) {
+    CAPTURE(kind.type);
+    const Elements tokens(kind.type, values), codebook(kind.type, codes);
+    Output<float> scores(s.images * s.words);
+    Output<int32_t> winners(s.images * s.words);
+    const lexvla_exec exec = kind.exec();
+    REQUIRE_OK(lexvla_project_max_forward(&exec, kind.type, tokens.data(), nullptr, codebook.data(), s.images, s.count, s.width,
+        s.words, scores.data(), winners.data()));
+    for (int64_t v = 0; v < s.words; ++v) {
+      for (int64_t b = 0; b < s.images; ++b) {
+        const float score = scores[b * s.words + v];
+        const int32_t winner = winners[b * s.words + v];
+        if (v == 139) {
+          CHECK((std::isnan(score) && winner == 0));
+        } else if (b == 1) {
+          CHECK((std::isnan(score) && winner == 129));
+        } else if (b == 2) {
+          CHECK((score == kInf && winner == 5));
+        } else {
+          CHECK(std::isfinite(score));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("tensor cores: TF32 rounds to nearest, what does not fit keeps float32") {
+  // 1 + 2^-11 is half way between two numbers of TF32 and goes away from 0; 1 + 2^-11 - 2^-23 goes down.
+  const int64_t width = 64;
+  std::vector<float> values(width, 0.0f);
+  values[0] = 1 + 0x1p-11f;
+  values[1] = 1 + 0x1p-11f - 0x1p-23f;
+  std::vector<float> codes(2 * width, 0.0f);
+  codes[0] = codes[width + 1] = 1;
+  const Elements tokens(LEXVLA_FLOAT32, values), codebook(LEXVLA_FLOAT32, codes);
+  Output<float> scores(2);
+  lexvla_exec exec = cpu(1);
+  const auto run = [&](int64_t of_width) {
+    REQUIRE_OK(lexvla_project_max_forward(
+        &exec, LEXVLA_FLOAT32, tokens.data(), nullptr, codebook.data(), 1, 1, of_width, of_width == width ? 2 : 1, scores.data(), nullptr));
+  };
+  run(width);
+  CHECK((scores[0] == values[0] && scores[1] == values[1]));
+  exec.math = LEXVLA_MATH_TF32;
+  run(width);
+  CHECK((scores[0] == 1 + 0x1p-10f && scores[1] == 1));
+  run(width - 1);
+  CHECK(scores[0] == values[0]);
+}
+
+TEST_CASE("tensor cores: codebook gradients from tokens brought along are those that are gathered, bit by bit") {
+  Random random("brought");
+  // More words than a block owns; ragged slices of columns; one token more and less than is brought along.
+  for (const Shape &s : {Shape{3, 257, 40, 1030}, Shape{5, 16, 72, 130}, Shape{1, 17, 32, 9}, Shape{2, 15, 40, 20}}) {
+    for (const Kind &kind : kKinds) {
+      for (const bool add : {false, true}) {
+        CAPTURE(kind.type);
+        CAPTURE(s.count);
+        std::vector<int32_t> chosen(s.images * s.words);
+        for (int32_t &w : chosen) w = random.chance(0.1) ? -1 : static_cast<int32_t>(random.below(s.count));
+        const Elements tokens(kind.type, random.normals(s.images * s.count * s.width));
+        const Elements codebook(kind.type, random.normals(s.words * s.width));
+        const Input<float> grads(random.normals(s.images * s.words));
+        const Input<int32_t> winners(chosen);
+        Output<float> grad_codebook(add ? random.normals(s.words * s.width) : std::vector<float>(s.words * s.width, kNaN));
+        std::vector<float> expected(s.words * s.width);
+        for (int64_t i = 0; add && i < s.words * s.width; ++i) expected[i] = grad_codebook[i];
+        for (int64_t b = 0; b < s.images; ++b) {
+          for (int64_t v = 0; v < s.words; ++v) {
+            const int64_t p = chosen[b * s.words + v];
+            for (int64_t k = 0; p >= 0 && k < s.width; ++k) {
+              float &sum = expected[v * s.width + k];
+              sum = std::fma(grads[b * s.words + v], static_cast<float>(tokens[(b * s.count + p) * s.width + k]), sum);
+            }
+          }
+        }
+        const lexvla_exec exec = kind.exec();
+        REQUIRE_OK(lexvla_project_max_backward(&exec, kind.type, grads.data(), winners.data(), tokens.data(), codebook.data(), s.images,
+            s.count, s.width, s.words, nullptr, grad_codebook.data(), add));
+        CHECK(std::memcmp(&grad_codebook[0], expected.data(), expected.size() * 4) == 0);
       }
     }
   }

@@ -31,7 +31,7 @@ Result run(decltype(lexvla_token_activations) *function, const Shape &s, int32_t
 
 TEST_CASE("token_activations: random problems of every shape and type against the reference") {
   Random random("tokens random");
-  for (const int32_t type : {LEXVLA_FLOAT32, LEXVLA_BFLOAT16}) {
+  for (const int32_t type : kTypes) {
     for (const Shape &s : kShapes) {
       CAPTURE(type);
       CAPTURE(s.count);

@@ -17,9 +17,9 @@
  *            index named is the fastest. Strided input is the caller's to copy.
  * Types      `type` names the element type of tokens and codebook. Everything else has the type in its prototype;
  *            scores, activations and gradients are always float32, accumulated in at least float32.
- *            A bfloat16 is passed as its 16 bits. The instruction set avx512bf16 takes a bfloat16 or a partial sum below
+ *            A bfloat16 or float16 is passed as its 16 bits. The instruction set avx512bf16 takes a bfloat16 or a partial sum below
  *            2^-126 in magnitude (denormal) as 0 in the products of tokens and codebook; the others keep it.
- * Alignment  Natural alignment of the element (float32: 4 bytes, bfloat16: 2) suffices. More is never assumed.
+ * Alignment  Natural alignment of the element (float32: 4 bytes, bfloat16, float16: 2) suffices. More is never assumed.
  * Aliasing   An output overlaps no input and no other output, unless its description says otherwise.
  * Outputs    Every element of every output is written, also for empty sums; no output is read before it is written
  *            (except by the functions that say they add).
@@ -73,8 +73,21 @@ typedef enum lexvla_status {
 /** Element type of tokens and codebook. */
 typedef enum lexvla_type {
   LEXVLA_FLOAT32 = 0,
-  LEXVLA_BFLOAT16 = 1
+  LEXVLA_BFLOAT16 = 1,
+  /** IEEE 754 binary16. CUDA only: on the CPU LEXVLA_UNSUPPORTED. */
+  LEXVLA_FLOAT16 = 2
 } lexvla_type;
+
+/** How precisely products of float32 are taken where tensor cores could do it faster. */
+typedef enum lexvla_math {
+  /** As float32. */
+  LEXVLA_MATH_FLOAT32 = 0,
+  /**
+   * CUDA: project_max_forward may round tokens and codebook to TF32 first (11 bits, relative error 2^-11 each); the sums are
+   * float32 all the same. CPU, and what has no such kernel: as float32.
+   */
+  LEXVLA_MATH_TF32 = 1
+} lexvla_math;
 
 /** How an index keeps the weights of its rows; exact hits come of either. */
 typedef enum lexvla_impacts {
@@ -107,6 +120,8 @@ typedef struct lexvla_exec {
    * done then and no output is written (the workspace query of LAPACK). On the CPU the answer is 0.
    */
   int64_t *workspace_needed;
+  /** One of lexvla_math. */
+  int32_t math;
 } lexvla_exec;
 
 /** What lexvla_index_search did, summed over its queries. */
@@ -239,6 +254,23 @@ LEXVLA_API int32_t lexvla_screen_codebook(const lexvla_exec *exec, int32_t type,
 LEXVLA_API int32_t lexvla_project_max_forward_screened(const lexvla_exec *exec, int32_t type, const void *tokens, const uint8_t *mask,
     const void *codebook, const void *screen, int64_t screen_bytes, int64_t images, int64_t count, int64_t width, int64_t words,
     float floor, float deviations, float *scores, int32_t *winners, int64_t *recomputed);
+
+/**
+ * Leaves out of the winners those whose gradient is small beside the largest of their image, for a project_max_backward that
+ * is faster and no longer exact: with filtered winners it leaves out
+ *
+ *     (b, v) with |grad_scores[b, v]| < share * max over w of |grad_scores[b, w]|
+ *
+ * so what a gradient of tokens [b, p, k] lacks is less than share * max|grad_scores[b, :]| * (sum of |codebook[v, k]| over the
+ * words left out that p won), and likewise for the codebook. 2^-9 is what rounding to bfloat16 does to the largest.
+ *
+ * @param grad_scores [images, words]; what is NaN is never left out, and no maximum
+ * @param winners     [images, words]
+ * @param share       0 (nothing is left out) to 1
+ * @param filtered    out, [images, words]: winners, or -1 where left out; may be winners itself
+ */
+LEXVLA_API int32_t lexvla_filter_winners(const lexvla_exec *exec, const float *grad_scores, const int32_t *winners, int64_t images,
+    int64_t words, float share, int32_t *filtered);
 
 /**
  * Gradients of project_max_forward. Only the winning token of each (image, word) has a gradient:
@@ -392,7 +424,7 @@ LEXVLA_API int32_t lexvla_csr_top_k(const lexvla_exec *exec, const int32_t *quer
     float *hit_scores, int64_t *hits);
 
 /**
- * Bytes that lexvla_index_build needs for a matrix: about 2 to 3 per entry with 8-bit impacts and 5 to 6 with floats, and
+ * Bytes that lexvla_index_build needs for a matrix (CUDA: 0, and there is nothing to build or to check): about 2 to 3 per entry with 8-bit impacts and 5 to 6 with floats, and
  * 16 for each word of each block of 8192 rows.
  *
  * @param impacts one of lexvla_impacts
@@ -438,6 +470,9 @@ LEXVLA_API int32_t lexvla_index_check(const lexvla_exec *exec, const void *index
  * The matrix must be the one that the index was built from: its sizes are compared with the index, its contents are not
  * looked at again, but for the rows whose products are computed. An index that comes from elsewhere must have passed
  * lexvla_index_check.
+ *
+ * CUDA reads no index: it reads the matrix once for as many queries as go through together, at most 256; `bytes` is 0 then
+ * and `index` NULL. Its workspace has 4 bytes for each row and query of a pass: fewer queries a call need less.
  *
  * @param index         [bytes], as lexvla_index_build wrote it
  * @param query_offsets [queries + 1], with query_ids and query_weights as in lexvla_csr_dot; weights finite and at least 0

@@ -42,6 +42,8 @@ LEXVLA_API int32_t lexvla_reference_project_max_forward_screened(const lexvla_ex
     float floor, float deviations, float *scores, int32_t *winners, int64_t *recomputed);
 
 /** lexvla_project_max_backward in double, rounded once. */
+LEXVLA_API int32_t lexvla_reference_filter_winners(const lexvla_exec *exec, const float *grad_scores, const int32_t *winners, int64_t images,
+    int64_t words, float share, int32_t *filtered);
 LEXVLA_API int32_t lexvla_reference_project_max_backward(const lexvla_exec *exec, int32_t type, const float *grad_scores,
     const int32_t *winners, const void *tokens, const void *codebook, int64_t images, int64_t count, int64_t width, int64_t words,
     float *grad_tokens, float *grad_codebook, int32_t add_codebook);

@@ -1,5 +1,5 @@
 /*
- * project_max_forward of bfloat16 on Hopper: wgmma from shared memory that the tensor memory accelerator fills.
+ * project_max_forward of bfloat16, float16 or TF32 on Hopper: wgmma from shared memory that the tensor memory accelerator fills.
  *
  *   cluster     two blocks with neighbouring tiles of 128 words and the same rows; each fetches half of the rows for both
  *   block       one warp group that fetches, two that multiply 64 words each with all rows; a ring of four stages
@@ -8,10 +8,9 @@
  *
  * No score is ever stored; a tile ends in one atomic maximum per word and image. Compiled for sm_90a alone.
  */
-#include "sm90_bf16_project_max.h"
+#include "sm90_project_max.h"
 
-#include "../core/failure.h"
-#include "ptx_sm90.h"
+#include "tensor_map.h"
 
 namespace lexvla::cuda {
 namespace {
@@ -113,7 +112,7 @@ __device__ inline void send_each(const Problem &p, const float (&sum)[kSums], in
   }
 }
 
-template <int extra>
+template <class T, int extra>
 __global__ void __launch_bounds__(kThreads, 1)
     kernel(const __grid_constant__ TensorMap codes, const __grid_constant__ TensorMap tokens, Problem p, int word_tiles, int row_tiles) {
   using S = Sizes<extra>;
@@ -129,7 +128,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   }
   sync_cluster();
 
-  const int steps = static_cast<int>(blocks_of(p.width, kDepth)), clusters = gridDim.x / kCluster, all = word_tiles * row_tiles;
+  const int steps = static_cast<int>(blocks_of(p.width, kDepth<T>)), clusters = gridDim.x / kCluster, all = word_tiles * row_tiles;
   const int group = threadIdx.x / 128;
   Place place;
   if (group == 0) {
@@ -142,7 +141,7 @@ __global__ void __launch_bounds__(kThreads, 1)
         for (int step = 0; step < steps; ++step) {
           wait_for(ring.empty + place.stage, place.parity ^ 1);
           arrive_expecting(ring.full + place.stage, S::kArriving);
-          const int column = step * kDepth;
+          const int column = step * kDepth<T>;
           copy_box(ring.words(place.stage), codes, column, first_word, ring.full + place.stage);
           copy_box_to((1 << kCluster) - 1, ring.rows(place.stage) + rank * (kRows / kCluster) * kSwizzleBytes, tokens, column, first_row,
               ring.full + place.stage);
@@ -168,9 +167,9 @@ __global__ void __launch_bounds__(kThreads, 1)
         const uint64_t a = descriptor_of(ring.words(place.stage) + (group - 1) * 64 * kSwizzleBytes);
         const uint64_t b = descriptor_of(ring.rows(place.stage));
 #pragma unroll
-        for (int k = 0; k < kDepth / 16; ++k) {
-          multiply_64x256x16(sum, a + k * 2, b + k * 2, step > 0 || k > 0);
-          if constexpr (extra > 0) multiply_64x8x16(sum + 128, a + k * 2, b + kRows * kSwizzleBytes / 16 + k * 2, step > 0 || k > 0);
+        for (int k = 0; k < kLineBytes / kProductBytes; ++k) {
+          multiply_64x256(T{}, sum, a + k * 2, b + k * 2, step > 0 || k > 0);
+          if constexpr (extra > 0) multiply_64x8(T{}, sum + 128, a + k * 2, b + kRows * kSwizzleBytes / 16 + k * 2, step > 0 || k > 0);
         }
         commit_products();
         wait_for_products<1>();
@@ -202,59 +201,29 @@ __global__ void __launch_bounds__(256) unpack_kernel(const uint64_t *keys, int64
   }
 }
 
-#if defined(__CUDACC__)
-/** The map of [rows, width] bfloat16, in boxes of box_rows lines of kDepth, swizzled; outside of the matrix is 0. */
-TensorMap tensor_map(const void *matrix, int64_t rows, int64_t width, int box_rows) {
-  static const auto encode = [] {
-    // From the driver that is there; the library is not linked to it.
-    void *function = nullptr;
-    cudaDriverEntryPointQueryResult found;
-    require(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found),
-        "cudaGetDriverEntryPointByVersion");
-    if (found != cudaDriverEntryPointSuccess) fail(LEXVLA_CUDA_ERROR, "the driver has no cuTensorMapEncodeTiled: install one that serves CUDA 12.0");
-    return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function);
-  }();
-  TensorMap map;
-  const cuuint64_t sizes[] = {static_cast<cuuint64_t>(width), static_cast<cuuint64_t>(rows)};
-  const cuuint64_t strides[] = {static_cast<cuuint64_t>(width) * 2};
-  const cuuint32_t box[] = {kDepth, static_cast<cuuint32_t>(box_rows)}, steps[] = {1, 1};
-  const CUresult status = encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<void *>(matrix), sizes, strides, box, steps,
-      CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  if (status != CUDA_SUCCESS) {
-    fail(LEXVLA_CUDA_ERROR, "cuTensorMapEncodeTiled of [%lld, %lld] at %p: status %d", static_cast<long long>(rows),
-        static_cast<long long>(width), matrix, static_cast<int>(status));
-  }
-  return map;
-}
-#else
-TensorMap tensor_map(const void *matrix, int64_t rows, int64_t width, int box_rows) {
-  return {static_cast<const char *>(matrix), rows, width, box_rows};
-}
-#endif
-
 }  // namespace
 
-bool sm90_bf16_project_max_takes(int64_t images, int64_t count, int64_t width, int64_t words) {
-  return images <= INT32_MAX / count && width <= INT32_MAX - kDepth &&
+bool sm90_project_max_takes(int64_t images, int64_t count, int64_t width, int64_t words) {
+  return images <= INT32_MAX / count && width <= INT32_MAX - kLineBytes &&
          blocks_of(words, kWords * kCluster) * (images + blocks_of(images * count, kRows)) <= INT32_MAX / kGroup;
 }
 
-int64_t sm90_bf16_project_max_workspace(int64_t images, int64_t words) { return images * words * 8; }
+int64_t sm90_project_max_workspace(int64_t images, int64_t words) { return images * words * 8; }
 
 namespace {
 
-template <int extra>
+template <class T, int extra>
 void launch(const Call &call, const void *tokens, const void *codebook, const Problem &p, int64_t word_tiles, int64_t row_tiles, int64_t clusters) {
   using S = Sizes<extra>;
-  call.launch_clusters("sm90_bf16_project_max", kernel<extra>, kCluster,
+  call.launch_clusters("sm90_project_max", kernel<T, extra>, kCluster,
       dim3(static_cast<unsigned>(smaller(clusters, word_tiles * row_tiles) * kCluster)), kThreads, S::kSharedBytes,
-      tensor_map(codebook, p.words, p.width, kWords), tensor_map(tokens, p.images * p.count, p.width, S::kBoxRows), p,
+      tensor_map<T>(codebook, p.words, p.width, kWords), tensor_map<T>(tokens, p.images * p.count, p.width, S::kBoxRows), p,
       static_cast<int>(word_tiles), static_cast<int>(row_tiles));
 }
 
 }  // namespace
 
-void sm90_bf16_project_max(const Call &call, const void *tokens, const uint8_t *mask, const void *codebook, int64_t images, int64_t count,
+void sm90_project_max(const Call &call, int32_t type, const void *tokens, const uint8_t *mask, const void *codebook, int64_t images, int64_t count,
     int64_t width, int64_t words, float *scores, int32_t *winners) {
   const int64_t clusters = attribute(cudaDevAttrMultiProcessorCount, call.device()) / kCluster;
   const int64_t word_tiles = blocks_of(words, kWords * kCluster), row_tiles = blocks_of(images * count, kRows);
@@ -264,13 +233,16 @@ void sm90_bf16_project_max(const Call &call, const void *tokens, const uint8_t *
   // The rounds that the clusters take, and what a tile costs: the extra rows about as much as forty others.
   const int64_t together = blocks_of(word_tiles * row_tiles, clusters) * kRows;
   const int64_t by_image = blocks_of(word_tiles * images, clusters) * (kRows + 40);
-  if (count > 1 && count <= kRows + kExtraRows && by_image < together) {
-    problem.stride = count;
-    launch<kExtraRows>(call, tokens, codebook, problem, word_tiles, images, clusters);
-  } else {
-    launch<0>(call, tokens, codebook, problem, word_tiles, row_tiles, clusters);
-  }
-  call.launch("sm90_bf16_project_max, unpack", unpack_kernel, grid_of(blocks_of(images * words, 256)), 256, 0, keys, images * words, scores,
+  with_type(type, [&](auto element) {
+    using T = decltype(element);
+    if (count > 1 && count <= kRows + kExtraRows && by_image < together) {
+      problem.stride = count;
+      launch<T, kExtraRows>(call, tokens, codebook, problem, word_tiles, images, clusters);
+    } else {
+      launch<T, 0>(call, tokens, codebook, problem, word_tiles, row_tiles, clusters);
+    }
+  });
+  call.launch("sm90_project_max, unpack", unpack_kernel, grid_of(blocks_of(images * words, 256)), 256, 0, keys, images * words, scores,
       winners);
 }
 

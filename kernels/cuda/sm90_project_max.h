@@ -1,5 +1,5 @@
 /*
- * Geometry of sm90_bf16_project_max.cu, and the order in which its clusters take tiles. Functions of integers alone, tested
+ * Geometry of sm90_project_max.cu, and the order in which its clusters take tiles. Functions of integers alone, tested
  * on the host.
  *
  * The tokens of all images are one sequence of rows. For many images it is cut into tiles of 256 without regard to images:
@@ -7,8 +7,8 @@
  * one image of 257 tokens is then one tile instead of two. What a tile knows of an image is joined by an atomic maximum over
  * keys that order as candidates do, which gives the same bits whatever the order.
  */
-#ifndef LEXVLA_CUDA_SM90_BF16_PROJECT_MAX_H
-#define LEXVLA_CUDA_SM90_BF16_PROJECT_MAX_H
+#ifndef LEXVLA_CUDA_SM90_PROJECT_MAX_H
+#define LEXVLA_CUDA_SM90_PROJECT_MAX_H
 
 #include "call.h"
 #include "elements.h"
@@ -19,9 +19,12 @@ namespace sm90 {
 
 constexpr int kConsumers = 2, kCluster = 2;                  // warp groups that multiply; blocks that share rows
 constexpr int kThreads = 128 * (kConsumers + 1);
-constexpr int kWords = 64 * kConsumers, kRows = 256, kDepth = 64;  // of a tile; words are the rows of the product
+constexpr int kWords = 64 * kConsumers, kRows = 256;               // of a tile; words are the rows of the product
 constexpr int kExtraRows = 8;                                 // of a tile that is an image
 constexpr int kStages = 4;
+constexpr int kLineBytes = 128;                               // of a word's or row's part of the depth in shared memory
+template <class T>
+constexpr int kDepth = kLineBytes / sizeof(T);
 
 /** Sizes of a kernel whose tiles have `extra` rows (0 or kExtraRows) beyond kRows. */
 template <int extra>
@@ -30,8 +33,8 @@ struct Sizes {
   // Each block fetches its half, and both fetch the extra rows after the first half, the same bytes to the same place:
   // halves of the tile would not begin at an atom of the swizzle.
   static constexpr int kBoxRows = kRows / kCluster + extra;
-  static constexpr int kWordBytes = kWords * kDepth * 2, kRowBytes = kTileRows * kDepth * 2, kStageBytes = kWordBytes + kRowBytes;
-  static constexpr int kArriving = kWordBytes + kCluster * kBoxRows * kDepth * 2;  // bytes, the twice fetched ones twice
+  static constexpr int kWordBytes = kWords * kLineBytes, kRowBytes = kTileRows * kLineBytes, kStageBytes = kWordBytes + kRowBytes;
+  static constexpr int kArriving = kWordBytes + kCluster * kBoxRows * kLineBytes;  // bytes, the twice fetched ones twice
   static constexpr int kSharedBytes = kStages * kStageBytes + 2 * kStages * 8;
   static_assert(kStageBytes % 1024 == 0 && kWordBytes % 1024 == 0, "an operand that does not begin at an atom of the swizzle");
   static_assert(kSharedBytes <= 227 * 1024, "more shared memory than a block can have");
@@ -77,14 +80,14 @@ __host__ __device__ inline int32_t token_of(uint64_t key) {
 
 }  // namespace sm90
 
-/** Whether the kernel takes a problem that sm80_bf16_project_max_takes: rows and tiles are counted in 32 bits. */
-bool sm90_bf16_project_max_takes(int64_t images, int64_t count, int64_t width, int64_t words);
+/** Whether the kernel takes a problem that sm80_project_max_takes: rows and tiles are counted in 32 bits. */
+bool sm90_project_max_takes(int64_t images, int64_t count, int64_t width, int64_t words);
 
 /** Bytes of workspace. */
-int64_t sm90_bf16_project_max_workspace(int64_t images, int64_t words);
+int64_t sm90_project_max_workspace(int64_t images, int64_t words);
 
-/** project_max_forward of bfloat16 on Hopper. Nothing is empty. */
-void sm90_bf16_project_max(const Call &call, const void *tokens, const uint8_t *mask, const void *codebook, int64_t images, int64_t count,
+/** project_max_forward of bfloat16, of float16, or of float32 as TF32 on Hopper. Nothing is empty. */
+void sm90_project_max(const Call &call, int32_t type, const void *tokens, const uint8_t *mask, const void *codebook, int64_t images, int64_t count,
     int64_t width, int64_t words, float *scores, int32_t *winners);
 
 }  // namespace lexvla::cuda

@@ -1,11 +1,12 @@
 /*
- * project_max_forward of bfloat16 on tensor cores by mma.sync, operands by cp.async through a ring of four stages.
+ * project_max_forward of bfloat16, float16 or TF32 on tensor cores by mma.sync, operands by cp.async through a ring of four stages.
+ * A line of shared memory is 64 bytes of any of these, and so are their fragments: only the multiplication differs.
  *
  * A block owns a tile of 128 words and a range of images, and walks over the images' tokens 128 at a time. Each thread keeps
  * the best candidate of its words so far; where an image ends, the candidates of a quad and of the four warps along the rows
  * are joined and written. So a score is stored once, and nothing of the size of tokens times words ever is.
  */
-#include "sm80_bf16_project_max.h"
+#include "sm80_project_max.h"
 
 #include "ptx.h"
 
@@ -17,22 +18,24 @@ using namespace sm80;
 constexpr int kTilesM = kWarpWords / 16, kTilesN = kWarpRows / 8;
 
 /** The arrays of a call. */
+template <class T>
 struct Problem {
-  const Bf16 *tokens;
+  const T *tokens;
   const uint8_t *mask;
-  const Bf16 *codebook;
+  const T *codebook;
   int64_t images, count, width, words;
   float *scores;
   int32_t *winners;
 };
 
 /** One line's chunks of both operands into a stage; each thread brings two of either. */
-__device__ inline void load_stage(const Problem &p, char *stage, int64_t first_word, int64_t first_row, int64_t end_row, int64_t k) {
+template <class T>
+__device__ inline void load_stage(const Problem<T> &p, char *stage, int64_t first_word, int64_t first_row, int64_t end_row, int64_t k) {
 #pragma unroll
   for (int i = 0; i < kWords * kLineBytes / kChunk / kThreads; ++i) {
     const int at = static_cast<int>(threadIdx.x) + i * kThreads;
     const int line = at / (kLineBytes / kChunk), chunk = at % (kLineBytes / kChunk);
-    const int64_t column = k + chunk * (kChunk / 2), word = first_word + line, row = first_row + line;
+    const int64_t column = k + chunk * static_cast<int>(kChunk / sizeof(T)), word = first_word + line, row = first_row + line;
     const bool in_depth = column < p.width, word_there = in_depth && word < p.words, row_there = in_depth && row < end_row;
     copy_16_async(stage + chunk_at(line, chunk), p.codebook + (word_there ? word * p.width + column : 0), word_there);
     copy_16_async(stage + kOperandBytes + chunk_at(line, chunk), p.tokens + (row_there ? row * p.width + column : 0), row_there);
@@ -40,10 +43,11 @@ __device__ inline void load_stage(const Problem &p, char *stage, int64_t first_w
 }
 
 /** sum += the stage's words . rows */
+template <class T>
 __device__ inline void multiply_stage(const char *stage, float (&sum)[kTilesM][kTilesN][4]) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
 #pragma unroll
-  for (int k = 0; k < kDepth / 16; ++k) {
+  for (int k = 0; k < kLineBytes / (2 * kChunk); ++k) {
     uint32_t a[kTilesM][4], b[kTilesN / 2][4];
 #pragma unroll
     for (int m = 0; m < kTilesM; ++m) {
@@ -53,18 +57,31 @@ __device__ inline void multiply_stage(const char *stage, float (&sum)[kTilesM][k
     for (int n = 0; n < kTilesN / 2; ++n) {
       load_matrices(b[n], stage + kOperandBytes + chunk_at(warp % 4 * kWarpRows + n * 16 + lane / 16 * 8 + lane % 8, k * 2 + lane / 8 % 2));
     }
+    if constexpr (sizeof(T) == 4) {
+#pragma unroll
+      for (int m = 0; m < kTilesM; ++m) {
+#pragma unroll
+        for (uint32_t &x : a[m]) x = rounded_to_tf32(x);
+      }
+#pragma unroll
+      for (int n = 0; n < kTilesN / 2; ++n) {
+#pragma unroll
+        for (uint32_t &x : b[n]) x = rounded_to_tf32(x);
+      }
+    }
 #pragma unroll
     for (int m = 0; m < kTilesM; ++m) {
 #pragma unroll
-      for (int n = 0; n < kTilesN; ++n) multiply_16x8x16(sum[m][n], a[m], b[n / 2][n % 2 * 2], b[n / 2][n % 2 * 2 + 1]);
+      for (int n = 0; n < kTilesN; ++n) multiply_16x8(T{}, sum[m][n], a[m], b[n / 2][n % 2 * 2], b[n / 2][n % 2 * 2 + 1]);
     }
   }
 }
 
-__global__ void __launch_bounds__(kThreads, 1) kernel(Problem p, int64_t range, int64_t word_tiles, int64_t group, int64_t tasks) {
+template <class T>
+__global__ void __launch_bounds__(kThreads, 1) kernel(Problem<T> p, int64_t range, int64_t word_tiles, int64_t group, int64_t tasks) {
   LEXVLA_DYNAMIC_SHARED(stages);
   __shared__ Candidate best_of[4][kWords];
-  const int64_t steps = blocks_of(p.width, kDepth), ranges = blocks_of(p.images, range);
+  const int64_t steps = blocks_of(p.width, kDepth<T>), ranges = blocks_of(p.images, range);
   for (int64_t task = blockIdx.x; task < tasks; task += gridDim.x) {
     // Word tiles in groups, so that what runs at one time shares both operands in L2.
     const int64_t of_group = task / (group * ranges), group_size = smaller(group, word_tiles - of_group * group);
@@ -75,7 +92,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(Problem p, int64_t range, 
 
     const auto load = [&](int64_t step) {
       if (step < all_steps) {
-        load_stage(p, stages + step % kStages * kStageBytes, first_word, first_row + step / steps * kRows, end_row, step % steps * kDepth);
+        load_stage(p, stages + step % kStages * kStageBytes, first_word, first_row + step / steps * kRows, end_row, step % steps * kDepth<T>);
       }
       commit_copies();
     };
@@ -95,7 +112,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(Problem p, int64_t range, 
         wait_for_copies<kStages - 2>();
         __syncthreads();  // everybody's copies of this step are there, and everybody has read the stage that is loaded next
         load(step + kStages - 1);
-        multiply_stage(stages + step % kStages * kStageBytes, sum);
+        multiply_stage<T>(stages + step % kStages * kStageBytes, sum);
       }
 
       const int64_t tile_row = first_row + tile * kRows;
@@ -155,11 +172,11 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(Problem p, int64_t range, 
 
 }  // namespace
 
-bool sm80_bf16_project_max_takes(const void *tokens, const void *codebook, int64_t width) {
-  return width > 0 && width % 8 == 0 && reinterpret_cast<uintptr_t>(tokens) % 16 == 0 && reinterpret_cast<uintptr_t>(codebook) % 16 == 0;
+bool sm80_project_max_takes(const void *tokens, const void *codebook, int64_t width, int64_t element) {
+  return width > 0 && width * element % 16 == 0 && reinterpret_cast<uintptr_t>(tokens) % 16 == 0 && reinterpret_cast<uintptr_t>(codebook) % 16 == 0;
 }
 
-void sm80_bf16_project_max(const Call &call, const void *tokens, const uint8_t *mask, const void *codebook, int64_t images, int64_t count,
+void sm80_project_max(const Call &call, int32_t type, const void *tokens, const uint8_t *mask, const void *codebook, int64_t images, int64_t count,
     int64_t width, int64_t words, float *scores, int32_t *winners) {
   const int64_t processors = attribute(cudaDevAttrMultiProcessorCount, call.device()), word_tiles = blocks_of(words, kWords);
   // Long ranges waste less of their last tile, short ones keep all processors busy: four tasks for each, if there are as many.
@@ -167,9 +184,12 @@ void sm80_bf16_project_max(const Call &call, const void *tokens, const uint8_t *
   const int64_t enough = blocks_of(32 * kRows, count);
   range = range > enough ? enough : range < 1 ? 1 : range;
   const int64_t tasks = word_tiles * blocks_of(images, range);
-  call.launch("sm80_bf16_project_max", kernel, grid_of(tasks), kThreads, kSharedBytes,
-      Problem{static_cast<const Bf16 *>(tokens), mask, static_cast<const Bf16 *>(codebook), images, count, width, words, scores, winners},
-      range, word_tiles, int64_t{16}, tasks);
+  with_type(type, [&](auto element) {
+    using T = decltype(element);
+    call.launch("sm80_project_max", kernel<T>, grid_of(tasks), kThreads, kSharedBytes,
+        Problem<T>{static_cast<const T *>(tokens), mask, static_cast<const T *>(codebook), images, count, width, words, scores, winners},
+        range, word_tiles, int64_t{16}, tasks);
+  });
 }
 
 }  // namespace lexvla::cuda

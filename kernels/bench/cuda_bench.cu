@@ -182,7 +182,8 @@ struct Figures {
   int64_t workspace = 0;
 };
 
-double bandwidth = 0;  // bytes per second, read and written
+double bandwidth = 0;                           // bytes per second, read and written
+double from_pinned = 0, from_pageable = 0;      // bytes per second, from the host to the device
 std::string results;
 bool all_match = true;
 
@@ -545,6 +546,17 @@ void measure_bandwidth() {
   const auto ms =
       times({[&] { require(cudaMemcpyAsync(to.data(), from.data(), from.size(), cudaMemcpyDeviceToDevice, nullptr), "copy"); }});
   bandwidth = 2.0 * static_cast<double>(from.size()) / (ms[0] * 1e-3);
+  // What a batch in pinned memory has over one that is not, and at most.
+  constexpr int64_t kBatch = int64_t{256} << 20;
+  void *pinned = nullptr;
+  require(cudaMallocHost(&pinned, kBatch), "cudaMallocHost");
+  std::memset(pinned, 1, kBatch);
+  const std::vector<char> pageable(kBatch, 1);
+  const auto host = times({[&] { require(cudaMemcpyAsync(to.data(), pinned, kBatch, cudaMemcpyHostToDevice, nullptr), "copy"); },
+      [&] { require(cudaMemcpyAsync(to.data(), pageable.data(), kBatch, cudaMemcpyHostToDevice, nullptr), "copy"); }});
+  require(cudaFreeHost(pinned), "cudaFreeHost");
+  from_pinned = static_cast<double>(kBatch) / (host[0] * 1e-3);
+  from_pageable = static_cast<double>(kBatch) / (host[1] * 1e-3);
 }
 
 }  // namespace
@@ -576,8 +588,8 @@ int main(int argc, char **argv) {
   require(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
   const Blas blas;
   measure_bandwidth();
-  std::printf("%s, compute capability %d.%d, driver %d, runtime %d, copy %.2f TB/s, cuBLAS %s\n", device.name, device.major, device.minor,
-      driver, runtime, bandwidth * 1e-12, blas.is_here() ? "found" : "not found: no baseline");
+  std::printf("%s, compute capability %d.%d, driver %d, runtime %d, copy %.2f TB/s, from the host %.1f GB/s pinned and %.1f pageable, cuBLAS %s\n", device.name, device.major, device.minor,
+      driver, runtime, bandwidth * 1e-12, from_pinned * 1e-9, from_pageable * 1e-9, blas.is_here() ? "found" : "not found: no baseline");
   const auto wanted = [&](const char *what) { return only.empty() || only == what; };
   const auto bench = [&](const auto &head) {
     if (wanted("forward") || wanted("backward")) head.bench_forward(blas);
@@ -600,8 +612,8 @@ int main(int argc, char **argv) {
     std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
     std::fprintf(out,
         "{\n  \"device\": \"%s\", \"compute_capability\": \"%d.%d\", \"driver\": %d, \"runtime\": %d, \"date\": \"%s\",\n"
-        "  \"copy_bytes_per_second\": %.5g, \"width\": %lld, \"words\": %lld, \"cublas\": %s,\n  \"results\": [%s\n  ]\n}\n",
-        device.name, device.major, device.minor, driver, runtime, date, bandwidth, static_cast<long long>(kWidth),
+        "  \"copy_bytes_per_second\": %.5g, \"pinned_bytes_per_second\": %.5g, \"pageable_bytes_per_second\": %.5g, \"width\": %lld, \"words\": %lld, \"cublas\": %s,\n  \"results\": [%s\n  ]\n}\n",
+        device.name, device.major, device.minor, driver, runtime, date, bandwidth, from_pinned, from_pageable, static_cast<long long>(kWidth),
         static_cast<long long>(kWords), blas.is_here() ? "true" : "false", results.c_str());
     if (std::fclose(out) != 0) die(json_file, "was not written completely");
   }

@@ -94,8 +94,9 @@ __global__ void __launch_bounds__(kThreads) codebook_kernel(const float *grad_sc
     const int columns = static_cast<int>(smaller(kColumns, width - column));
     const bool whole = aligned && columns == kColumns;
     float *const out = grad_codebook + v * width + column;
-    float sum[kColumns] = {};
-    for (int c = 0; add && c < columns; ++c) sum[c] = out[c];
+    float sum[kColumns];
+#pragma unroll
+    for (int c = 0; c < kColumns; ++c) sum[c] = add && c < columns ? out[c] : 0;
 #pragma unroll 4
     for (int64_t b = 0; b < images; ++b) {
       const int32_t p = winners[b * words + v];

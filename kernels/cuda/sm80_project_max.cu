@@ -1,21 +1,21 @@
 /*
  * project_max_forward of bfloat16, float16 or TF32 on tensor cores by mma.sync, operands by cp.async through a ring of four stages.
- * A line of shared memory is 64 bytes of any of these, and so are their fragments: only the multiplication differs.
  *
  * A block owns a tile of 128 words and a range of images, and walks over the images' tokens 128 at a time. Each thread keeps
  * the best candidate of its words so far; where an image ends, the candidates of a quad and of the four warps along the rows
  * are joined and written. So a score is stored once, and nothing of the size of tokens times words ever is.
+ *
+ * The tokens of all images of a task are one sequence of rows, cut into tiles without regard to images: with 257 tokens an
+ * image, tiles that began anew with each image would compute half as much again.
  */
 #include "sm80_project_max.h"
 
-#include "ptx.h"
+#include "sm80_tile.h"
 
 namespace lexvla::cuda {
 namespace {
 
 using namespace sm80;
-
-constexpr int kTilesM = kWarpWords / 16, kTilesN = kWarpRows / 8;
 
 /** The arrays of a call. */
 template <class T>
@@ -27,55 +27,6 @@ struct Problem {
   float *scores;
   int32_t *winners;
 };
-
-/** One line's chunks of both operands into a stage; each thread brings two of either. */
-template <class T>
-__device__ inline void load_stage(const Problem<T> &p, char *stage, int64_t first_word, int64_t first_row, int64_t end_row, int64_t k) {
-#pragma unroll
-  for (int i = 0; i < kWords * kLineBytes / kChunk / kThreads; ++i) {
-    const int at = static_cast<int>(threadIdx.x) + i * kThreads;
-    const int line = at / (kLineBytes / kChunk), chunk = at % (kLineBytes / kChunk);
-    const int64_t column = k + chunk * static_cast<int>(kChunk / sizeof(T)), word = first_word + line, row = first_row + line;
-    const bool in_depth = column < p.width, word_there = in_depth && word < p.words, row_there = in_depth && row < end_row;
-    copy_16_async(stage + chunk_at(line, chunk), p.codebook + (word_there ? word * p.width + column : 0), word_there);
-    copy_16_async(stage + kOperandBytes + chunk_at(line, chunk), p.tokens + (row_there ? row * p.width + column : 0), row_there);
-  }
-}
-
-/** sum += the stage's words . rows */
-template <class T>
-__device__ inline void multiply_stage(const char *stage, float (&sum)[kTilesM][kTilesN][4]) {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-#pragma unroll
-  for (int k = 0; k < kLineBytes / (2 * kChunk); ++k) {
-    uint32_t a[kTilesM][4], b[kTilesN / 2][4];
-#pragma unroll
-    for (int m = 0; m < kTilesM; ++m) {
-      load_matrices(a[m], stage + chunk_at(warp / 4 * kWarpWords + m * 16 + lane % 16, k * 2 + lane / 16));
-    }
-#pragma unroll
-    for (int n = 0; n < kTilesN / 2; ++n) {
-      load_matrices(b[n], stage + kOperandBytes + chunk_at(warp % 4 * kWarpRows + n * 16 + lane / 16 * 8 + lane % 8, k * 2 + lane / 8 % 2));
-    }
-    if constexpr (sizeof(T) == 4) {
-#pragma unroll
-      for (int m = 0; m < kTilesM; ++m) {
-#pragma unroll
-        for (uint32_t &x : a[m]) x = rounded_to_tf32(x);
-      }
-#pragma unroll
-      for (int n = 0; n < kTilesN / 2; ++n) {
-#pragma unroll
-        for (uint32_t &x : b[n]) x = rounded_to_tf32(x);
-      }
-    }
-#pragma unroll
-    for (int m = 0; m < kTilesM; ++m) {
-#pragma unroll
-      for (int n = 0; n < kTilesN; ++n) multiply_16x8(T{}, sum[m][n], a[m], b[n / 2][n % 2 * 2], b[n / 2][n % 2 * 2 + 1]);
-    }
-  }
-}
 
 template <class T>
 __global__ void __launch_bounds__(kThreads, 1) kernel(Problem<T> p, int64_t range, int64_t word_tiles, int64_t group, int64_t tasks) {
@@ -92,7 +43,8 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(Problem<T> p, int64_t rang
 
     const auto load = [&](int64_t step) {
       if (step < all_steps) {
-        load_stage(p, stages + step % kStages * kStageBytes, first_word, first_row + step / steps * kRows, end_row, step % steps * kDepth<T>);
+        load_stage(stages + step % kStages * kStageBytes, p.codebook, first_word, p.words, p.tokens, first_row + step / steps * kRows, end_row,
+            p.width, step % steps * kDepth<T>);
       }
       commit_copies();
     };

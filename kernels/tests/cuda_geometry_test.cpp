@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "../cuda/score_tile.h"
-#include "../cuda/sm80_project_max.h"
+#include "../cuda/sm80_tile.h"
 #include "../cuda/sm90_project_max.h"
 #include "support.h"
 

@@ -1,5 +1,5 @@
 /* Shapes that meet every branch of the tensor-core kernels: rows at multiples of 16 bytes, tiles that images end in. */
-#include "support.h"
+#include "csr.h"
 
 using namespace lexvla::tests;
 
@@ -195,5 +195,32 @@ TEST_CASE("tensor cores: codebook gradients from tokens brought along are those 
         CHECK(std::memcmp(&grad_codebook[0], expected.data(), expected.size() * 4) == 0);
       }
     }
+  }
+}
+
+TEST_CASE("tensor cores: products of sparse rows, laid out densely where there are enough") {
+  Random random("tensor cores csr");
+  const int64_t words = 210;
+  for (const double density : {0.001, 0.1, 0.5}) {
+    CAPTURE(density);
+    // Slices; more than a tile of both; infinities where a product must be walked.
+    Csr a = random_csr(random, 131, words, 0.1, 3), b = random_csr(random, 140, words, density, 5);
+    std::vector<float> weights(b.weights.data(), b.weights.data() + b.weights.size());
+    if (density == 0.5) weights[weights.size() / 2] = kInf;
+    b.weights = Input<float>(weights);
+    Output<float> products(a.rows * b.rows), plain(a.rows * b.rows), truth(a.rows * b.rows), size(a.rows * b.rows);
+    const auto multiply = [&](auto function, int32_t math, const Csr &x, const Csr &y, Output<float> &out) {
+      lexvla_exec exec = cpu(1);
+      exec.math = math;
+      REQUIRE_OK(function(&exec, x.offsets.data(), x.ids.data(), x.weights.data(), x.rows, y.offsets.data(), y.ids.data(), y.weights.data(),
+          y.rows, words, out.data()));
+    };
+    multiply(lexvla_csr_dot, LEXVLA_MATH_TF32, a, b, products);
+    multiply(lexvla_csr_dot, LEXVLA_MATH_FLOAT32, a, b, plain);
+    multiply(lexvla_reference_csr_dot, LEXVLA_MATH_FLOAT32, a, b, truth);
+    multiply(lexvla_reference_csr_dot, LEXVLA_MATH_FLOAT32, a.magnitudes(), b.magnitudes(), size);
+    products.check_written();
+    CHECK(first_beyond(products, truth, truth.size(), [&](int64_t i) { return sum_error(words, size[i]) + kKinds[2].rounding(size[i]); }) == -1);
+    CHECK(products.same_bits(plain) == (density == 0.001));
   }
 }

@@ -83,8 +83,8 @@ typedef enum lexvla_math {
   /** As float32. */
   LEXVLA_MATH_FLOAT32 = 0,
   /**
-   * CUDA: project_max_forward may round tokens and codebook to TF32 first (11 bits, relative error 2^-11 each); the sums are
-   * float32 all the same. CPU, and what has no such kernel: as float32.
+   * CUDA: project_max_forward may round tokens and codebook, and csr_dot weights, to TF32 first (11 bits, relative error 2^-11
+   * each); the sums are float32 all the same. CPU, and what has no such kernel: as float32.
    */
   LEXVLA_MATH_TF32 = 1
 } lexvla_math;

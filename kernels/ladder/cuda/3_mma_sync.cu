@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const Bf16 *tokens, const 
           *reinterpret_cast<const uint4 *>(tokens + (first_row + line) * kWidth + k + chunk * 8);
     }
     __syncthreads();
-    multiply(stage, sum);
+    multiply_stage<Bf16>(stage, sum);
   }
   finish(sum, first_word, first_row / kTokens, best);
 }

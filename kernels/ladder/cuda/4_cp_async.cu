@@ -22,7 +22,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const Bf16 *tokens, const 
     wait_for_copies<kStages - 2>();
     __syncthreads();  // everybody's copies are there, and the stage that is loaded next has been read
     load(step + kStages - 1);
-    multiply(stages + step % kStages * kStageBytes, sum);
+    multiply_stage<Bf16>(stages + step % kStages * kStageBytes, sum);
   }
   wait_for_copies<0>();
   finish(sum, first_word, first_row / kTokens, best);

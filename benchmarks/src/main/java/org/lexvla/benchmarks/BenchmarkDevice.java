@@ -32,7 +32,9 @@ final class BenchmarkDevice {
         return switch (name) {
             case "float32" -> ScalarType.Float;
             case "bfloat16" -> ScalarType.BFloat16;
-            default -> throw new IllegalArgumentException("dtype is " + name + ": float32 or bfloat16");
+            case "float16" -> ScalarType.Half;
+            default ->
+                throw new IllegalArgumentException("dtype is " + name + ": float32, bfloat16 or, on cuda, float16");
         };
     }
 }

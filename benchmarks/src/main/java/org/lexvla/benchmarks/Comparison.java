@@ -29,7 +29,7 @@ final class Comparison implements AutoCloseable {
      * Times of one method.
      *
      * @param ratios     by opponent: median over the rounds of (its time / this one's time) in the same round
-     * @param extraBytes peak memory of one call on top of what was there and of its result, see {@link ResidentMemory}; −1 if
+     * @param extraBytes peak memory of one call on top of what was there and of its result, see {@link ResidentMemory} and {@link DeviceMemory}; −1 if
      *                   not known
      * @param share      of the machine's peak that the median reaches; 0 if not known
      * @param peak       which peak
@@ -125,7 +125,8 @@ final class Comparison implements AutoCloseable {
         long[] extra = new long[methods.size()];
         for (int m = 0; m < extra.length; m++) {
             Method method = methods.get(m);
-            extra[m] = ResidentMemory.extra(() -> invoke(method)); // also warms up
+            Runnable once = () -> invoke(method); // also warms up
+            extra[m] = "cuda".equals(parameters.get("device")) ? DeviceMemory.extra(once) : ResidentMemory.extra(once);
             if (extra[m] >= 0 && benchmark instanceof Accounted accounted) {
                 extra[m] = Math.max(0, extra[m] - accounted.resultBytes(method.getName()));
             }

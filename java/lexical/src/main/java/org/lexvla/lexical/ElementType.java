@@ -6,6 +6,8 @@ public enum ElementType {
     FLOAT32(4),
     /** The upper 16 bits of a binary32. */
     BFLOAT16(2),
+    /** IEEE 754 binary16; CUDA only. */
+    FLOAT16(2),
     /** Signed 32-bit integer. */
     INT32(4),
     /** Unsigned byte; in masks 0 is false and all else true. */

@@ -30,12 +30,15 @@ import org.lexvla.lexical.NativeCall.Address;
  * <p>All methods may be called from several threads at once on different outputs. On the CPU the results are bitwise the
  * same for any number of threads.
  *
+ * <p>Tokens and codebook may also be float16 where both are on CUDA.
+ *
  * <p>Each method throws {@link IllegalArgumentException} for arrays that do not fit, {@link UnsupportedOperationException}
  * for a device that is not in this build or machine, {@link OutOfMemoryError} if the kernel gets no memory, and
  * {@link IllegalStateException} for what the CUDA runtime reports.
  */
 public final class Kernels {
     private static volatile int threads;
+    private static volatile boolean tf32;
 
     private Kernels() {}
 
@@ -242,6 +245,31 @@ public final class Kernels {
     }
 
     /**
+     * Leaves winners out whose gradient is small beside the largest of their image, for a {@link #projectMaxBackward} that is
+     * faster and no longer exact: what its gradients then lack is bounded in {@code kernels.h}.
+     *
+     * @param gradScores [B, V] float32
+     * @param winners    [B, V] int32
+     * @param share      winners with |gradient| below this share of the image's largest become −1; 0 (none) to 1
+     * @param filtered   out, [B, V] int32; may be {@code winners} itself
+     */
+    public static void filterWinners(DenseView gradScores, DenseView winners, double share, DenseView filtered) {
+        Call call = new Call("filterWinners", "gradScores", gradScores, 2);
+        long images = gradScores.size(0);
+        long words = gradScores.size(1);
+        call.require("gradScores", gradScores, ElementType.FLOAT32, images, words);
+        call.require("winners", winners, ElementType.INT32, images, words);
+        call.require("filtered", filtered, ElementType.INT32, images, words);
+        call.disjoint("filtered", filtered, gradScores);
+        call.disjointOrSame("filtered", filtered, winners);
+
+        FloatPointer g = Address.floats(gradScores);
+        IntPointer w = Address.ints(winners);
+        IntPointer f = Address.ints(filtered);
+        call.run(exec -> kernels.lexvla_filter_winners(exec, g, w, images, words, (float) share, f));
+    }
+
+    /**
      * Gradients of {@link #projectMaxForward}: only the winning token of each (image, word) has one. Deterministic.
      *
      * @param gradScores   [B, V] float32
@@ -394,6 +422,19 @@ public final class Kernels {
         threads = n;
     }
 
+    /**
+     * Whether {@link #projectMaxForward} of float32 may, on CUDA, round tokens and codebook to TF32 (11 bits, relative error
+     * 2⁻¹¹ each) to use tensor cores; sums stay float32. Off at first: float32 is then exact. In all of this process.
+     */
+    public static void allowTf32(boolean allowed) {
+        tf32 = allowed;
+    }
+
+    /** What {@link #allowTf32} has set. */
+    public static boolean allowsTf32() {
+        return tf32;
+    }
+
     /** As it is passed to the kernels: 0 for one per core. */
     static int requestedThreads() {
         return threads;
@@ -403,7 +444,8 @@ public final class Kernels {
         return switch (type) {
             case FLOAT32 -> kernels.LEXVLA_FLOAT32;
             case BFLOAT16 -> kernels.LEXVLA_BFLOAT16;
-            default -> throw new IllegalArgumentException(what + ", expected FLOAT32 or BFLOAT16");
+            case FLOAT16 -> kernels.LEXVLA_FLOAT16;
+            default -> throw new IllegalArgumentException(what + ", expected FLOAT32, BFLOAT16 or, on CUDA, FLOAT16");
         };
     }
 

@@ -28,6 +28,7 @@ interface NativeCall {
         try {
             exec.device(device.isCpu() ? kernels.LEXVLA_CPU : device.index());
             exec.threads(threads);
+            exec.math(Kernels.allowsTf32() ? kernels.LEXVLA_MATH_TF32 : kernels.LEXVLA_MATH_FLOAT32);
             exec.stream(device.isCpu() ? null : Address.of(CudaStream.current()));
             status = call.on(exec);
         } finally {

@@ -124,6 +124,36 @@ class KernelsTest extends ArrowTest {
         assertClose(gradCodebook.floats(), expectedCodebook, 1e-4);
     }
 
+    @Test
+    void winnersOfSmallGradientsAreLeftOut() {
+        HostArray gradScores = dense(false, new float[] {1, -8, 0.5f, 3, 0, -0.25f}, 2, 3);
+        HostArray winners = keep(HostArray.ints(allocator, new int[] {4, 5, 6, 7, 8, -1}, 2, 3));
+        HostArray filtered = out(ElementType.INT32, 2, 3);
+        Kernels.filterWinners(gradScores.view(), winners.view(), 0.125, filtered.view());
+        assertThat(filtered.ints()).containsExactly(4, 5, -1, 7, -1, -1);
+        refuses(
+                "share is 2",
+                () -> Kernels.filterWinners(gradScores.view(), winners.view(), 2, filtered.view()));
+        refuses(
+                "shares memory",
+                () -> Kernels.filterWinners(
+                        gradScores.view(),
+                        winners.view(),
+                        0.1,
+                        DenseView.of(gradScores.view().address(), ElementType.INT32, CPU, 2, 3)));
+    }
+
+    @Test
+    void float16HasNoKernelsOnTheCpu() {
+        HostArray tokens = out(ElementType.FLOAT16, 1, 2, 4);
+        HostArray codebook = out(ElementType.FLOAT16, 3, 4);
+        HostArray scores = out(ElementType.FLOAT32, 1, 3);
+        assertThatThrownBy(() ->
+                        Kernels.projectMaxForward(tokens.view(), null, codebook.view(), scores.view(), null))
+                .isInstanceOf(UnsupportedOperationException.class)
+                .hasMessageContaining("LEXVLA_FLOAT16 (2), which the CPU has no kernels for");
+    }
+
     @RepeatedTest(10)
     void activationAgreesWithLoops(RandomSource random) {
         int rows = random.nextInt(4);

@@ -27,7 +27,8 @@ import org.lexvla.lexical.Kernels;
  * }
  * }</pre>
  *
- * <p>Tokens and codebook are both float32 or both bfloat16, on the same device, CPU or CUDA. A tensor that is not
+ * <p>Tokens and codebook are both float32, both bfloat16, or on CUDA both float16, on the same device, CPU or CUDA. Whether
+ * float32 may be multiplied as TF32 on CUDA, {@link Kernels#allowTf32} says. A tensor that is not
  * contiguous is copied first. Scores, activations, norms and the sums of gradients are float32. Equal scores go to the
  * first token.
  */
@@ -37,7 +38,7 @@ public final class LexicalHead {
     /**
      * Computes activations and keeps what the backward needs.
      *
-     * @param tokens   [B, P, d] float32 or bfloat16; no graph is recorded
+     * @param tokens   [B, P, d] float32, bfloat16 or, on CUDA, float16; no graph is recorded
      * @param codebook [V, d], of the type and on the device of the tokens
      * @param mask     [B, P] bool or uint8, 0 = the token takes no part; or null: all do
      * @throws IllegalArgumentException for types, shapes or devices that do not fit together
@@ -62,7 +63,7 @@ public final class LexicalHead {
      * The scores alone, for inference: what {@link Forward#scores} has, without winners and activations.
      * {@link org.lexvla.lexical.LexicalBatch#sparsifyScores} makes sparse vectors of them.
      *
-     * @param tokens   [B, P, d] float32 or bfloat16; no graph is recorded
+     * @param tokens   [B, P, d] float32, bfloat16 or, on CUDA, float16; no graph is recorded
      * @param codebook [V, d], of the type and on the device of the tokens
      * @param mask     [B, P] bool or uint8, 0 = the token takes no part; or null: all do
      * @return [B, V] float32 on the device of the tokens, −∞ for a picture without tokens; the caller's
@@ -179,6 +180,7 @@ public final class LexicalHead {
         private final Tensor winners;
         private final Tensor activations;
         private final Tensor norms;
+        private double smallest;
         private boolean closed;
 
         private Forward(
@@ -213,6 +215,23 @@ public final class LexicalHead {
         public Tensor norms() {
             requireOpen();
             return norms;
+        }
+
+        /**
+         * Makes the backward leave out what is small, which is faster and no longer exact: gradients of scores below this
+         * share of the largest of their picture. 2⁻⁹ is what rounding to bfloat16 does to the largest. What the gradients
+         * then lack is bounded in {@code kernels.h}, at {@code filter_winners}.
+         *
+         * @param share 0 (exact, as at first) to 1
+         * @return this
+         */
+        public Forward leavingOutBelow(double share) {
+            requireOpen();
+            if (!(share >= 0 && share <= 1)) {
+                throw new IllegalArgumentException("share is " + share + ", must be from 0 (all are kept) to 1");
+            }
+            smallest = share;
+            return this;
         }
 
         /**
@@ -255,11 +274,15 @@ public final class LexicalHead {
             Tensor sumTokens = wantTokens
                     ? torch.empty(LibTorch.shape(tokens), LibTorch.options(ScalarType.Float, device), null)
                     : null;
+            Tensor kept = smallest > 0 ? torch.empty_like(winners) : winners;
             LibTorch.onCurrentStream(device, () -> {
                 Kernels.activateNormalizeBackward(view(gradient), view(scores), view(norms), view(gradScores));
+                if (smallest > 0) {
+                    Kernels.filterWinners(view(gradScores), view(winners), smallest, view(kept));
+                }
                 Kernels.projectMaxBackward(
                         view(gradScores),
-                        view(winners),
+                        view(kept),
                         view(tokens),
                         view(codebook),
                         sumTokens == null ? null : view(sumTokens),
@@ -269,6 +292,9 @@ public final class LexicalHead {
             Tensor gradTokens = sumTokens;
             gradScores.close();
             gradient.close();
+            if (smallest > 0) {
+                kept.close();
+            }
             ScalarType type = tokens.scalar_type().intern();
             if (gradTokens != null && type != ScalarType.Float) {
                 Tensor wide = gradTokens;
@@ -312,9 +338,12 @@ public final class LexicalHead {
 
     private static void requireType(String what, Tensor tensor) {
         ScalarType type = tensor.scalar_type().intern();
-        if (type != ScalarType.Float && type != ScalarType.BFloat16) {
-            throw new IllegalArgumentException(
-                    what + " has type " + type + ", the head takes float32 and bfloat16: convert it with to(…)");
+        boolean taken = type == ScalarType.Float
+                || type == ScalarType.BFloat16
+                || (type == ScalarType.Half && tensor.is_cuda());
+        if (!taken) {
+            throw new IllegalArgumentException(what + " has type " + type
+                    + ", the head takes float32 and bfloat16, and on CUDA float16: convert it with to(…)");
         }
     }
 
@@ -355,6 +384,7 @@ public final class LexicalHead {
         ElementType type = switch (tensor.scalar_type().intern()) {
             case Float -> ElementType.FLOAT32;
             case BFloat16 -> ElementType.BFLOAT16;
+            case Half -> ElementType.FLOAT16;
             case Int -> ElementType.INT32;
             case Byte, Bool -> ElementType.UINT8;
             default ->

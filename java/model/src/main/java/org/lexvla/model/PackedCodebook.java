@@ -9,7 +9,8 @@ import org.lexvla.lexical.Kernels;
 
 /**
  * A codebook that the head uses again and again, kept in the form in which the CPU kernel reads it, so that it is not
- * brought into it anew in every call. On CUDA there is nothing to pack, and this is the codebook alone.
+ * brought into it anew in every call. On CUDA there is nothing to pack: the kernels there read a codebook as it lies, so this
+ * is the codebook alone, of either form, and gives exactly what the codebook gives.
  *
  * <p>{@link #of} keeps all of it: results are bitwise those of the codebook itself, for as much memory once more. {@link
  * #screened} keeps it in 8 bits, for inference: faster, and exact where it matters.

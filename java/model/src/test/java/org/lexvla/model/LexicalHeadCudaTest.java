@@ -41,6 +41,8 @@ class LexicalHeadCudaTest {
         {4, 257, 768, 1031}
     };
 
+    private static final ScalarType[] TYPES = {ScalarType.Float, ScalarType.BFloat16, ScalarType.Half};
+
     private PointerScope scope;
 
     @BeforeEach
@@ -77,7 +79,7 @@ class LexicalHeadCudaTest {
 
     @Test
     void scoresOfEveryShapeAndType(RandomSource random) {
-        for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.BFloat16}) {
+        for (ScalarType type : TYPES) {
             for (long[] s : SHAPES) {
                 Tensor tokens = onGpu(gaussians(random, s[0], s[1], s[2]), type);
                 Tensor codebook = onGpu(gaussians(random, s[3], s[2]), type);
@@ -96,7 +98,7 @@ class LexicalHeadCudaTest {
 
     @Test
     void gradientsAreThoseOfTheCpuKernelsForTheSameWinners(RandomSource random) {
-        for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.BFloat16}) {
+        for (ScalarType type : TYPES) {
             for (long[] s : SHAPES) {
                 Tensor tokens = gaussians(random, s[0], s[1], s[2]).to(type);
                 Tensor codebook = gaussians(random, s[3], s[2]).to(type);
@@ -114,8 +116,8 @@ class LexicalHeadCudaTest {
                     Kernels.projectMaxBackward(
                             LexicalHead.view(gradScores),
                             LexicalHead.view(gpu.winners().cpu()),
-                            LexicalHead.view(tokens),
-                            LexicalHead.view(codebook),
+                            LexicalHead.view(tokens.to(ScalarType.Float)),
+                            LexicalHead.view(codebook.to(ScalarType.Float)),
                             LexicalHead.view(forTokens),
                             LexicalHead.view(forCodebook),
                             false);
@@ -134,6 +136,30 @@ class LexicalHeadCudaTest {
                     assertThat(again.tokens().equal(actual.tokens())).isTrue();
                 }
             }
+        }
+    }
+
+    @Test
+    void float32MayBeMultipliedAsTf32(RandomSource random) {
+        assertThat(Kernels.allowsTf32()).isFalse();
+        Kernels.allowTf32(true);
+        try {
+            for (long[] s : SHAPES) {
+                Tensor tokens = onGpu(gaussians(random, s[0], s[1], s[2]), ScalarType.Float);
+                Tensor codebook = onGpu(gaussians(random, s[3], s[2]), ScalarType.Float);
+                Tensor products = torch.matmul(truthOf(tokens), truthOf(codebook).t());
+                Tensor magnitudes = torch.matmul(
+                        truthOf(tokens).abs(), truthOf(codebook).abs().t());
+                try (LexicalHead.Forward head = LexicalHead.forward(tokens, codebook, null)) {
+                    // Two roundings of 2^-11 a product, and those of the sum.
+                    double allowed = magnitudes.max().item_double() * (0x1p-10 + (s[2] + 2) * 0x1p-24);
+                    assertThat(worst(head.scores(), products.amax(new long[] {1}, false)))
+                            .as(Arrays.toString(s))
+                            .isLessThanOrEqualTo(allowed);
+                }
+            }
+        } finally {
+            Kernels.allowTf32(false);
         }
     }
 

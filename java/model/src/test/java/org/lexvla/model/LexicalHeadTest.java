@@ -18,6 +18,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.lexvla.lexical.Kernels;
 import org.lexvla.testing.RandomSource;
 import org.lexvla.testing.Seeded;
 
@@ -343,5 +344,56 @@ class LexicalHeadTest {
         }
         // A leak of one [4, 8000] table per step would come to 64 MB.
         assertThat(Pointer.physicalBytes() - before).isLessThan(48L << 20);
+    }
+
+    @Test
+    void theBackwardMayLeaveOutWhatIsSmall(RandomSource random) {
+        Tensor tokens = gaussians(random, 0.5, 3, 17, 32);
+        Tensor codebook = gaussians(random, 0.5, 257, 32);
+        Tensor weight = gaussians(random, 1, 3, 257);
+        double share = 0.2;
+        try (LexicalHead.Forward head = LexicalHead.forward(tokens, codebook, null)) {
+            // What is left out might as well be a gradient of 0: adding 0 changes no sum.
+            Tensor gradScores = torch.empty_like(head.scores());
+            Kernels.activateNormalizeBackward(
+                    LexicalHead.view(weight),
+                    LexicalHead.view(head.scores()),
+                    LexicalHead.view(head.norms()),
+                    LexicalHead.view(gradScores));
+            Tensor least = gradScores.abs().amax(new long[] {1}, true).mul(new Scalar((float) share));
+            Tensor kept = gradScores.mul(gradScores.abs().ge(least));
+            Tensor forTokens = torch.empty_like(tokens);
+            Tensor forCodebook = torch.empty_like(codebook);
+            Kernels.projectMaxBackward(
+                    LexicalHead.view(kept),
+                    LexicalHead.view(head.winners()),
+                    LexicalHead.view(tokens),
+                    LexicalHead.view(codebook),
+                    LexicalHead.view(forTokens),
+                    LexicalHead.view(forCodebook),
+                    false);
+            LexicalHead.Gradients exact = head.backward(weight, true, true);
+            LexicalHead.Gradients near = head.leavingOutBelow(share).backward(weight, true, true);
+            assertThat(near.tokens().equal(forTokens)).isTrue();
+            assertThat(near.codebook().equal(forCodebook)).isTrue();
+            assertThat(near.codebook().equal(exact.codebook())).isFalse();
+            assertThat(head.leavingOutBelow(0)
+                            .backward(weight, true, true)
+                            .codebook()
+                            .equal(exact.codebook()))
+                    .isTrue();
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> head.leavingOutBelow(1.5))
+                    .withMessage("share is 1.5, must be from 0 (all are kept) to 1");
+        }
+    }
+
+    @Test
+    void float16IsForCuda() {
+        Tensor tokens = torch.ones(2, 3, 4).to(ScalarType.Half);
+        Tensor codebook = torch.ones(5, 4).to(ScalarType.Half);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> LexicalHead.forward(tokens, codebook, null))
+                .withMessage("codebook has type Half, the head takes float32 and bfloat16, and on CUDA float16: convert it with to(…)");
     }
 }

@@ -42,7 +42,7 @@ import org.openjdk.jmh.annotations.Warmup;
  *
  * <p>The visual side has the paper's size: DINOv2 base, the adapter to width 4096. The paper's Llama 2 of 7 billion weights is
  * more than most machines that run this hold; the language model has its layout and the size of the parameter {@code text}. Towers
- * are float32 on the CPU, as the adapter's tokens are.
+ * are float32, as the adapter's tokens are; the sparse vectors end on the host.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -59,6 +59,10 @@ public class EncodeBenchmark implements Accounted {
     private static final int PROMPT = 64;
 
     private static final int TOKENIZER = 2000;
+
+    /** Where to compute: cpu or cuda. */
+    @Param("cpu")
+    public String device;
 
     /** Pictures, and texts. */
     @Param({"8", "1"})
@@ -84,6 +88,7 @@ public class EncodeBenchmark implements Accounted {
     @Param("17149")
     public int vocabulary;
 
+    private org.bytedeco.pytorch.Device where;
     private BufferAllocator allocator;
     private Vocabulary words;
     private Sparsification.Threshold how;
@@ -107,25 +112,30 @@ public class EncodeBenchmark implements Accounted {
         int[] t = numbers(text);
         try (PointerScope scope = new PointerScope();
                 NoGradGuard guard = new NoGradGuard()) {
-            visionTower = DinoV2.random(DinoV2Config.of(v[0], v[1], v[2], PATCH, image), 1, Device.cpu());
-            adapter = Adapter.random(AdapterConfig.of(v[0], width), 2, Device.cpu());
+            where = BenchmarkDevice.of(device);
+            where.retainReference();
+            Device towers = Device.parse(device);
+            visionTower = DinoV2.random(DinoV2Config.of(v[0], v[1], v[2], PATCH, image), 1, towers);
+            adapter = Adapter.random(AdapterConfig.of(v[0], width), 2, towers);
             // Llama's proportion of the inner width, 8/3, up to a multiple of 16.
             int inner = (t[0] * 8 / 3 + 15) / 16 * 16;
-            textTower = Llama.random(LlamaConfig.of(TOKENIZER, t[0], inner, t[1], t[2], 1024), 3, Device.cpu());
+            textTower = Llama.random(LlamaConfig.of(TOKENIZER, t[0], inner, t[1], t[2], 1024), 3, towers);
             imageCodebook = codebook(width).retainReference();
             textCodebook = codebook(t[0]).retainReference();
-            pixels = torch.randn(batch, 3, image, image).retainReference();
+            pixels = torch.randn(batch, 3, image, image).to(where, ScalarType.Float).retainReference();
             ids = torch.randint(TOKENIZER, new long[] {batch, PROMPT})
-                    .to(ScalarType.Long)
+                    .to(where, ScalarType.Long)
                     .retainReference();
-            Tensor gradient = torch.randn(batch, vocabulary);
+            Tensor gradient = torch.randn(batch, vocabulary).to(where, ScalarType.Float);
             proof = HeadProof.of(imageTokens(), imageCodebook, gradient) + "; texts "
                     + HeadProof.of(textTokens(), textCodebook, gradient);
         }
     }
 
     private Tensor codebook(int columns) {
-        return torch.randn(vocabulary, columns).mul(new Scalar(1 / Math.sqrt(columns)));
+        return torch.randn(vocabulary, columns)
+                .mul(new Scalar(1 / Math.sqrt(columns)))
+                .to(where, ScalarType.Float);
     }
 
     private static int[] numbers(String shape) {
@@ -205,8 +215,10 @@ public class EncodeBenchmark implements Accounted {
     }
 
     private long fused(Tensor tokens, Tensor codebook) {
-        long address =
-                LexicalHead.scores(tokens, codebook, null).data_ptr_float().address();
+        long address = LexicalHead.scores(tokens, codebook, null)
+                .cpu()
+                .data_ptr_float()
+                .address();
         DenseView scores = DenseView.of(address, ElementType.FLOAT32, Device.cpu(), batch, vocabulary);
         try (LexicalBatch sparse = LexicalBatch.sparsifyScores(scores, how, words, allocator)) {
             return sparse.active();

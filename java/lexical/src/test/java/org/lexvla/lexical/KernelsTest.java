@@ -131,9 +131,7 @@ class KernelsTest extends ArrowTest {
         HostArray filtered = out(ElementType.INT32, 2, 3);
         Kernels.filterWinners(gradScores.view(), winners.view(), 0.125, filtered.view());
         assertThat(filtered.ints()).containsExactly(4, 5, -1, 7, -1, -1);
-        refuses(
-                "share is 2",
-                () -> Kernels.filterWinners(gradScores.view(), winners.view(), 2, filtered.view()));
+        refuses("share is 2", () -> Kernels.filterWinners(gradScores.view(), winners.view(), 2, filtered.view()));
         refuses(
                 "shares memory",
                 () -> Kernels.filterWinners(
@@ -148,8 +146,7 @@ class KernelsTest extends ArrowTest {
         HostArray tokens = out(ElementType.FLOAT16, 1, 2, 4);
         HostArray codebook = out(ElementType.FLOAT16, 3, 4);
         HostArray scores = out(ElementType.FLOAT32, 1, 3);
-        assertThatThrownBy(() ->
-                        Kernels.projectMaxForward(tokens.view(), null, codebook.view(), scores.view(), null))
+        assertThatThrownBy(() -> Kernels.projectMaxForward(tokens.view(), null, codebook.view(), scores.view(), null))
                 .isInstanceOf(UnsupportedOperationException.class)
                 .hasMessageContaining("LEXVLA_FLOAT16 (2), which the CPU has no kernels for");
     }

@@ -48,8 +48,7 @@ public final class DeviceCopies implements AutoCloseable {
             return new DeviceCopies(device, null);
         }
         LibTorch.device(device).close();
-        return new DeviceCopies(
-                device, LibTorch.keep(torch_cuda.getStreamFromPool(false, (byte) device.index())));
+        return new DeviceCopies(device, LibTorch.keep(torch_cuda.getStreamFromPool(false, (byte) device.index())));
     }
 
     /**
@@ -76,7 +75,8 @@ public final class DeviceCopies implements AutoCloseable {
         try (PointerScope scope = new PointerScope();
                 CUDAStreamGuard guard = new CUDAStreamGuard(stream.asStream())) {
             Tensor held = LibTorch.keep(source.detach());
-            Tensor target = LibTorch.keep(LibTorch.empty(source.scalar_type().intern(), device, LibTorch.shape(source)));
+            Tensor target =
+                    LibTorch.keep(LibTorch.empty(source.scalar_type().intern(), device, LibTorch.shape(source)));
             target.copy_(held, true);
             CUDAEvent done = LibTorch.keep(new CUDAEvent());
             done.record(stream);
@@ -117,7 +117,8 @@ public final class DeviceCopies implements AutoCloseable {
             if (done != null) {
                 try (CUDAStream current = torch_cuda.getCurrentCUDAStream((byte) device.index())) {
                     done.block(current);
-                    // Its memory came from the stream of copies: not to be used there again before this stream is done with it.
+                    // Its memory came from the stream of copies: not to be used there again before this stream is done
+                    // with it.
                     target.record_stream(current.asStream());
                 }
             }

@@ -147,7 +147,8 @@ class LexicalHeadCudaTest {
             for (long[] s : SHAPES) {
                 Tensor tokens = onGpu(gaussians(random, s[0], s[1], s[2]), ScalarType.Float);
                 Tensor codebook = onGpu(gaussians(random, s[3], s[2]), ScalarType.Float);
-                Tensor products = torch.matmul(truthOf(tokens), truthOf(codebook).t());
+                Tensor products =
+                        torch.matmul(truthOf(tokens), truthOf(codebook).t());
                 Tensor magnitudes = torch.matmul(
                         truthOf(tokens).abs(), truthOf(codebook).abs().t());
                 try (LexicalHead.Forward head = LexicalHead.forward(tokens, codebook, null)) {

@@ -394,6 +394,7 @@ class LexicalHeadTest {
         Tensor codebook = torch.ones(5, 4).to(ScalarType.Half);
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> LexicalHead.forward(tokens, codebook, null))
-                .withMessage("codebook has type Half, the head takes float32 and bfloat16, and on CUDA float16: convert it with to(…)");
+                .withMessage(
+                        "codebook has type Half, the head takes float32 and bfloat16, and on CUDA float16: convert it with to(…)");
     }
 }

@@ -122,35 +122,43 @@ __global__ void __launch_bounds__(kBroughtThreads, 1) brought_codebook_kernel(co
   for (int64_t task = blockIdx.x; task < slices * word_tiles; task += gridDim.x) {
     const int64_t first_column = task / word_tiles * kBroughtColumns;
     const int64_t first_word = task % word_tiles * kBroughtWords + threadIdx.x / kBroughtAcross;
-    const bool column_there = first_column + place < width;
+    const int64_t columns_left = width - first_column;
+    // Words of this thread, kWordsApart apart, that there are.
+    const int words_left = place < columns_left ? static_cast<int>(smaller(words - first_word, kBroughtWords)) : 0;
 
+    const T *next_tokens = tokens + first_column;
     const auto bring = [&](int64_t b) {
       constexpr int kChunks = kBroughtBytes<T> / 16;
-      for (int64_t i = threadIdx.x; b < images && i < count * kChunks; i += kBroughtThreads) {
-        const int64_t p = i / kChunks, column = first_column + i % kChunks * static_cast<int64_t>(16 / sizeof(T));
-        const bool there = column < width;
-        copy_16_async(shared + (b % 2 * count * kChunks + i) * 16, tokens + (there ? (b * count + p) * width + column : 0), there);
+      const int chunks = b < images ? static_cast<int>(count) * kChunks : 0;
+      char *const to = shared + b % 2 * count * kBroughtBytes<T>;
+      for (int i = threadIdx.x; i < chunks; i += kBroughtThreads) {
+        const int column = i % kChunks * static_cast<int>(16 / sizeof(T));
+        const bool there = column < columns_left;
+        copy_16_async(to + i * 16, there ? next_tokens + i / kChunks * width + column : tokens, there);
       }
+      next_tokens += count * width;
       commit_copies();
     };
+    const int32_t *next_winners = winners + first_word;
+    const float *next_grads = grad_scores + first_word;
     int32_t winner[kWordsOfThread];
     float grad[kWordsOfThread];
     const auto look_at = [&](int64_t b) {
+      const int there = b < images ? words_left : 0;
 #pragma unroll
       for (int j = 0; j < kWordsOfThread; ++j) {
-        const int64_t v = first_word + j * kWordsApart;
-        const bool there = b < images && v < words && column_there;
-        winner[j] = there ? winners[b * words + v] : -1;
-        grad[j] = there ? grad_scores[b * words + v] : 0;
+        winner[j] = j * kWordsApart < there ? next_winners[j * kWordsApart] : -1;
+        grad[j] = j * kWordsApart < there ? next_grads[j * kWordsApart] : 0;
       }
+      next_winners += words;
+      next_grads += words;
     };
     float sum[kWordsOfThread][kColumns];
 #pragma unroll
     for (int j = 0; j < kWordsOfThread; ++j) {
-      const int64_t v = first_word + j * kWordsApart;
-      const bool begun = add && v < words && column_there;
+      const float *const begun = grad_codebook + (first_word + j * kWordsApart) * width + first_column + place;
 #pragma unroll
-      for (int c = 0; c < kColumns; ++c) sum[j][c] = begun ? grad_codebook[v * width + first_column + place + c] : 0;
+      for (int c = 0; c < kColumns; ++c) sum[j][c] = add && j * kWordsApart < words_left ? begun[c] : 0;
     }
     bring(0);
     look_at(0);
@@ -168,10 +176,10 @@ __global__ void __launch_bounds__(kBroughtThreads, 1) brought_codebook_kernel(co
     }
 #pragma unroll
     for (int j = 0; j < kWordsOfThread; ++j) {
-      const int64_t v = first_word + j * kWordsApart;
-      if (v >= words || !column_there) continue;
+      if (j * kWordsApart >= words_left) continue;
+      float *const out = grad_codebook + (first_word + j * kWordsApart) * width + first_column + place;
 #pragma unroll
-      for (int c = 0; c < kColumns; ++c) grad_codebook[v * width + first_column + place + c] = sum[j][c];
+      for (int c = 0; c < kColumns; ++c) out[c] = sum[j][c];
     }
   }
 }

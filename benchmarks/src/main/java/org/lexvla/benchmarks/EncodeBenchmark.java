@@ -122,7 +122,9 @@ public class EncodeBenchmark implements Accounted {
             textTower = Llama.random(LlamaConfig.of(TOKENIZER, t[0], inner, t[1], t[2], 1024), 3, towers);
             imageCodebook = codebook(width).retainReference();
             textCodebook = codebook(t[0]).retainReference();
-            pixels = torch.randn(batch, 3, image, image).to(where, ScalarType.Float).retainReference();
+            pixels = torch.randn(batch, 3, image, image)
+                    .to(where, ScalarType.Float)
+                    .retainReference();
             ids = torch.randint(TOKENIZER, new long[] {batch, PROMPT})
                     .to(where, ScalarType.Long)
                     .retainReference();

@@ -91,7 +91,7 @@ class ComparisonTest {
         assertThatThrownBy(() -> Comparison.open(HeadBenchmark.class, Map.of(), List.of("train")))
                 .hasMessageContaining("no method train: it has [forwardFused,");
         assertThatThrownBy(() -> Comparison.open(HeadBenchmark.class, Map.of("dtype", "int8"), List.of()))
-                .hasMessage("dtype is int8: float32 or bfloat16");
+                .hasMessage("dtype is int8: float32, bfloat16 or, on cuda, float16");
         if (!Kernels.hasCuda()) {
             assertThatThrownBy(() -> Comparison.open(HeadBenchmark.class, Map.of("device", "cuda"), List.of()))
                     .hasMessageContaining("no CUDA kernels: build with -Pcuda");

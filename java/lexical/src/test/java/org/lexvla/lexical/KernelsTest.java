@@ -277,7 +277,7 @@ class KernelsTest extends ArrowTest {
                 "codebook is FLOAT32[5, 3]",
                 () -> Kernels.projectMaxForward(tokens.view(), null, wide.view(), scores.view(), null));
         refuses(
-                "expected FLOAT32 or BFLOAT16",
+                "expected FLOAT32, BFLOAT16 or, on CUDA, FLOAT16",
                 () -> Kernels.tokenActivations(ints.view(), codebook.view(), scores.view(), scores.view()));
         refuses(
                 "norms is FLOAT32[2, 6]",
@@ -310,7 +310,9 @@ class KernelsTest extends ArrowTest {
         refuses(
                 "packed is null",
                 () -> Kernels.projectMaxForwardPacked(tokens.view(), null, null, scores.view(), null));
-        refuses("expected FLOAT32 or BFLOAT16", () -> Kernels.packedCodebookBytes(ElementType.INT32, 5, 4));
+        refuses(
+                "expected FLOAT32, BFLOAT16 or, on CUDA, FLOAT16",
+                () -> Kernels.packedCodebookBytes(ElementType.INT32, 5, 4));
         refuses("words is -1", () -> Kernels.packedCodebookBytes(ElementType.FLOAT32, -1, 4));
     }
 

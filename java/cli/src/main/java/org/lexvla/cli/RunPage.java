@@ -45,15 +45,15 @@ final class RunPage {
     void refresh() throws IOException {
         long now = System.nanoTime();
         if (written == 0 || now - written > Math.max(BETWEEN * 1_000_000_000L, 50 * cost)) {
-            write();
+            write(true);
         }
     }
 
-    /** Writes the page. */
-    void write() throws IOException {
+    /** @param running whether more is to come */
+    void write(boolean running) throws IOException {
         long start = System.nanoTime();
         Page page = new Page(read(run.resolve("metrics.jsonl")), read(run.resolve(RunWatch.EVALUATIONS)));
-        NewFile.writeBytes(run.resolve(FILE), page.html(run).getBytes(StandardCharsets.UTF_8));
+        NewFile.writeBytes(run.resolve(FILE), page.html(run, running).getBytes(StandardCharsets.UTF_8));
         written = System.nanoTime();
         cost = written - start;
     }
@@ -93,21 +93,21 @@ final class RunPage {
             this.evaluations = evaluations;
         }
 
-        String html(Path run) throws IOException {
+        String html(Path run, boolean running) throws IOException {
             JsonNode last = metrics.isEmpty() ? null : metrics.get(metrics.size() - 1);
             boolean ended = last != null
                     && last.path("step").asInt() == last.path("steps").asInt();
             String name = run.toAbsolutePath().normalize().getFileName().toString();
             out.append("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
                     .append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
-            if (!ended) {
+            if (running && !ended) {
                 out.append("<meta http-equiv=\"refresh\" content=\"")
                         .append(BETWEEN)
                         .append("\">");
             }
             out.append("<title>").append(Html.escape(name)).append("</title><style>");
             out.append(style()).append("</style></head><body><main>\n");
-            header(name, last, ended);
+            header(name, last, ended ? "finished" : running ? "running" : "stopped");
             if (last != null) {
                 tiles(last);
                 training();
@@ -120,16 +120,18 @@ final class RunPage {
             return out.append("</main></body></html>\n").toString();
         }
 
-        private void header(String name, JsonNode last, boolean ended) {
+        private void header(String name, JsonNode last, String state) {
             out.append("<header><h1>").append(Html.escape(name)).append("</h1>");
             int step = last == null ? 0 : last.path("step").asInt();
             int steps = last == null ? 0 : last.path("steps").asInt();
             double share = steps == 0 ? 0 : 100.0 * step / steps;
-            String left = ended || last == null ? "" : ", about " + span(secondsPerStep() * (steps - step)) + " to go";
+            String left = !state.equals("running") || last == null
+                    ? ""
+                    : ", about " + span(secondsPerStep() * (steps - step)) + " to go";
             add(
                     "<p class=state><b>%s</b> step %,d of %,d%s <span>written %s</span></p>"
                             + "<div class=done><i style=\"width:%.1f%%\"></i></div></header>\n",
-                    ended ? "finished" : "running",
+                    state,
                     step,
                     steps,
                     left,
@@ -151,7 +153,8 @@ final class RunPage {
         }
 
         private List<JsonNode> recent() {
-            return metrics.subList(Math.max(0, metrics.size() - 20), metrics.size());
+            int few = Math.max(1, Math.min(20, metrics.size() / 20));
+            return metrics.subList(metrics.size() - few, metrics.size());
         }
 
         private double recentMean(String key) {
@@ -163,7 +166,7 @@ final class RunPage {
 
         private void tiles(JsonNode last) {
             out.append("<div class=tiles>");
-            tile("loss", "%.3f", recentMean("loss"), "mean of the last 20 lines");
+            tile("loss", "%.3f", recentMean("loss"), "lately");
             tile(
                     "R@1 in the batch",
                     "%.1f %%",
@@ -204,9 +207,14 @@ final class RunPage {
                     LineChart.of("step", "penalty").fromZero(),
                     List.of("imagePenalty", "textPenalty"),
                     List.of("pictures", "captions"));
-            chart("Temperature", LineChart.of("step", "τ"), List.of("temperature"), List.of("τ"));
+            chart("Temperature", LineChart.of("step", ""), List.of("temperature"), List.of("τ"));
             chart("Gradient norm", LineChart.of("step", "norm").fromZero(), List.of("gradientNorm"), List.of("norm"));
-            chart("Learning rate", LineChart.of("step", "rate").fromZero(), List.of("learningRate"), List.of("rate"));
+            chart(
+                    "Learning rate",
+                    LineChart.of("step", "rate · 1000").fromZero(),
+                    1e3,
+                    List.of("learningRate"),
+                    List.of("rate"));
             chart(
                     "Speed",
                     LineChart.of("step", "pictures a second").fromZero(),

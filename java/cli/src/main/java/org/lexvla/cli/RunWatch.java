@@ -113,28 +113,35 @@ final class RunWatch implements Consumer<StepReport>, AutoCloseable {
      */
     static String line(StepReport report, double speed, double wait) {
         return String.format(
-                Locale.ROOT,
-                "step %d/%d  loss %.4f = i2t %.4f + t2i %.4f + λ %.1e·%.3g + %.1e·%.3g  R@1 %.2f %.2f  words %.1f %.1f"
-                        + "  τ %.4f  lr %.2e  |g| %.3g  %.1f pictures/s  data wait %.1f %%  memory %s",
-                report.step(),
-                report.steps(),
-                report.loss(),
-                report.imageToText(),
-                report.textToImage(),
-                report.imageLambda(),
-                report.imagePenalty(),
-                report.textLambda(),
-                report.textPenalty(),
-                report.imageToTextR1(),
-                report.textToImageR1(),
-                report.activeImage(),
-                report.activeText(),
-                report.temperature(),
-                report.learningRate(),
-                report.gradientNorm(),
-                speed,
-                100 * wait,
-                report.memory());
+                        Locale.ROOT,
+                        "step %d/%d  loss %.4f = i2t %.4f + t2i %.4f + λ %.1e·%.3g + %.1e·%.3g  R@1 %.2f %.2f  words %.1f %.1f"
+                                + "  τ %.4f  lr %.2e  |g| %.3g  %.1f pictures/s  data wait %.1f %%  memory %s",
+                        report.step(),
+                        report.steps(),
+                        report.loss(),
+                        report.imageToText(),
+                        report.textToImage(),
+                        report.imageLambda(),
+                        report.imagePenalty(),
+                        report.textLambda(),
+                        report.textPenalty(),
+                        report.imageToTextR1(),
+                        report.textToImageR1(),
+                        report.activeImage(),
+                        report.activeText(),
+                        report.temperature(),
+                        report.learningRate(),
+                        report.gradientNorm(),
+                        speed,
+                        100 * wait,
+                        report.memory())
+                + left(report);
+    }
+
+    /** What was left out up to now; nothing, most of the time. */
+    private static String left(StepReport report) {
+        return (report.skipped() == 0 ? "" : "  skipped " + report.skipped() + " samples")
+                + (report.skippedSteps() == 0 ? "" : "  not finite " + report.skippedSteps() + " steps");
     }
 
     private void measure(int step) throws IOException {
@@ -230,7 +237,7 @@ final class RunWatch implements Consumer<StepReport>, AutoCloseable {
     public void close() throws IOException {
         board.close();
         if (begun) {
-            page.write();
+            page.write(false);
         }
     }
 }

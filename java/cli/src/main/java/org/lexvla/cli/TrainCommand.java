@@ -14,6 +14,7 @@ import org.lexvla.training.SkippedSample;
 import org.lexvla.training.StepReport;
 import org.lexvla.training.Trainer;
 import org.lexvla.training.TrainingConfig;
+import org.lexvla.training.TrainingPlan;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -30,6 +31,7 @@ import picocli.CommandLine.Option;
         footer = {
             "",
             "Example: ./lexvla train --data captions.tsv --config configs/demo.yaml --out run --set steps=500",
+            "         ./lexvla train --data captions.tsv --model model --config configs/paper.yaml --out run --plan",
             "Then:    ./lexvla evaluate retrieval --model run --data captions.tsv",
             "Cut off: ./lexvla train --data captions.tsv --out run --resume"
         })
@@ -62,6 +64,19 @@ final class TrainCommand implements Callable<Integer> {
             })
     private boolean resume;
 
+    @Option(
+            names = "--plan",
+            description =
+                    "Make nothing: say how many steps, what is trained, the memory it takes, and what would not fit. No"
+                            + " weight is read.")
+    private boolean plan;
+
+    @Option(
+            names = "--memory",
+            paramLabel = "GB",
+            description = "With --plan: memory of the device, for another machine than this one.")
+    private Double memory;
+
     @Mixin
     private ConfigOptions config;
 
@@ -76,6 +91,11 @@ final class TrainCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         Inputs.require(data);
+        if (plan) {
+            TrainingConfig planned = config.get();
+            plan(planned, CaptionDataset.open(data));
+            return 0;
+        }
         Checkpoint from = null;
         if (resume) {
             from = Checkpoint.last(out).orElse(null);
@@ -88,6 +108,7 @@ final class TrainCommand implements Callable<Integer> {
         HeldOut heldOut = settings.evaluation().every() == 0
                 ? null
                 : HeldOut.open(Path.of(settings.evaluation().data()), console);
+        tell(settings);
         long start = System.nanoTime();
         int steps = settings.stepsOver(pairs.pairs().size());
         int done;
@@ -139,5 +160,21 @@ final class TrainCommand implements Callable<Integer> {
         result.put("seconds", seconds);
         result.put("last", last);
         console.result(result);
+    }
+
+    private void tell(TrainingConfig settings) {
+        List<String> changes = settings.changes();
+        console.line(
+                "Settings: those of the paper%s; all of them in %s",
+                changes.isEmpty() ? "" : ", but " + String.join(", ", changes), out.resolve("training.yaml"));
+    }
+
+    private void plan(TrainingConfig settings, CaptionDataset pairs) throws IOException {
+        boolean onCpu = device.get().isCpu();
+        TrainingPlan planned = model == null
+                ? TrainingPlan.ofFresh(settings, pairs, onCpu)
+                : TrainingPlan.of(model, settings, pairs, onCpu);
+        tell(settings);
+        new PlanReport(planned, settings, device.get(), console).print(out, memory);
     }
 }

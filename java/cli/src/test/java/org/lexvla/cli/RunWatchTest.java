@@ -54,11 +54,13 @@ class RunWatchTest {
         String number = "[-+.0-9e]+";
         Pattern line = Pattern.compile(
                 "(?m)^step (\\d)/5  loss N = i2t N \\+ t2i N \\+ λ N·N \\+ N·N  R@1 N N  words N N".replace("N", number)
-                        + "  τ N  lr N  \\|g\\| N  N pictures/s  data wait N %  memory N GB \\(heap N GB\\)$"
+                        + "  τ N  lr N  \\|g\\| N  N pictures/s  data wait N %  memory N GB \\(heap N GB\\)(  skipped 1 samples)?$"
                                 .replace("N", number));
         assertThat(line.matcher(said.err()).results().map(found -> found.group(1)))
                 .as(said.err())
                 .containsExactly("2", "4", "5");
+        assertThat(said.out())
+                .contains("Settings: those of the paper, but steps=5, batch=8, logEvery=2,", "training.yaml");
         assertThat(said.err()).contains("held out after step 2: R@1/5/10 text to image", "(24 pictures");
 
         List<String> measured = Files.readAllLines(run.resolve(RunWatch.EVALUATIONS));
@@ -112,6 +114,49 @@ class RunWatchTest {
     }
 
     @Test
+    void aPlanMakesNothing() throws Exception {
+        Path none = directory.resolve("planned");
+        String[] plan = {
+            "train",
+            "--plan",
+            "--model",
+            tiny.run(),
+            "--data",
+            tiny.table(),
+            "--config",
+            tiny.config(),
+            "--out",
+            none.toString(),
+            "--json"
+        };
+        JsonNode fits = lexvla(plan).json();
+        assertThat(none).doesNotExist();
+        assertThat(fits.get("plan").get("steps").asInt()).isEqualTo(3);
+        assertThat(fits.get("problems")).isEmpty();
+        assertThat(fits.get("peak").asLong()).isGreaterThan(300_000_000L);
+        assertThat(fits.get("memory").get("free").asLong())
+                .isBetween(1L, fits.get("memory").get("total").asLong());
+
+        TinyRun.Said small = lexvla(
+                Stream.concat(Stream.of(plan), Stream.of("--memory", "0.1")).toArray(String[]::new));
+        assertThat(small.code()).isZero();
+        assertThat(small.err()).contains("DOES NOT FIT: cpu needs", "has 100.0 MB free (even without any activations)");
+        assertThat(small.json().get("problems")).hasSize(1);
+        // Also before there is any model.
+        TinyRun.Said fresh =
+                lexvla("train", "--plan", "--data", tiny.table(), "--config", tiny.config(), "--out", none.toString());
+        assertThat(fresh.out()).contains("at the highest", "It fits.");
+        assertThat(none).doesNotExist();
+    }
+
+    @Test
+    void whatTheDriverSaysOfAGpu() {
+        assertThat(MachineMemory.parse("81559, 81000\n")).contains(new MachineMemory(81559L << 20, 81000L << 20));
+        assertThat(MachineMemory.parse("NVIDIA-SMI has failed\n")).isEmpty();
+        assertThat(MachineMemory.parse("")).isEmpty();
+    }
+
+    @Test
     void aPageOfARunThatGoesOn(@TempDir Path run) throws Exception {
         StringBuilder metrics = new StringBuilder();
         for (int step = 1; step <= 1000; step++) {
@@ -128,7 +173,7 @@ class RunWatchTest {
                 "{\"step\":500,\"pictures\":9,\"captions\":9,\"words\":[{\"word\":\"<b>&\",\"mean\":0.5,\"share\":1}],"
                         + "\"usage\":[0.5,0.25],\"overuse\":3}\n");
         RunPage page = new RunPage(run);
-        page.write();
+        page.write(true);
         String html = Files.readString(run.resolve(RunPage.FILE));
         assertThat(html)
                 .contains("http-equiv=\"refresh\"", "<b>running</b> step 1,000 of 4,000, about 1 h 40 min to go")

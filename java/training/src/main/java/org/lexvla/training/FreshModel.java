@@ -31,8 +31,8 @@ import org.lexvla.model.Tokenizer;
  * demo and {@code train} without a model use.
  */
 public final class FreshModel {
-    private static final int PATCH = 14;
-    private static final int CONTEXT = 1024;
+    static final int PATCH = 14;
+    static final int CONTEXT = 1024;
     /** Pictures of a source that the visual stand-in sees. */
     private static final int KEPT_PICTURES = 4096;
     /** Captions of a source that the language stand-in sees. */

@@ -477,6 +477,13 @@ public record TrainingConfig(
         }
     }
 
+    /** The settings that are not the paper's, as {@code key=value}, in the order of the keys. */
+    public List<String> changes() {
+        return ConfigText.differences(standard(), this).stream()
+                .map(difference -> difference.key() + "=" + difference.other())
+                .toList();
+    }
+
     /** The settings as YAML, every key included. */
     public String yaml() {
         return ConfigText.write(this);

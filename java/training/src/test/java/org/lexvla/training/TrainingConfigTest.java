@@ -89,6 +89,14 @@ class TrainingConfigTest {
         assertThat(TrainingConfig.load(write(""), List.of())).isEqualTo(TrainingConfig.standard());
     }
 
+    @Test
+    void whatIsNotThePapersIsTold() throws IOException {
+        assertThat(TrainingConfig.standard().changes()).isEmpty();
+        assertThat(TrainingConfig.load(null, List.of("loss.penalty=flops", "steps=12", "batch=6144"))
+                        .changes())
+                .containsExactly("steps=12", "loss.penalty=\"flops\"");
+    }
+
     @ParameterizedTest
     @CsvSource({
         "stepz=3, steps",

@@ -1,20 +1,15 @@
 package org.lexvla.benchmarks;
 
 import java.util.concurrent.TimeUnit;
-import org.apache.arrow.memory.BufferAllocator;
-import org.apache.arrow.memory.RootAllocator;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.lexvla.lexical.DenseView;
 import org.lexvla.lexical.Device;
-import org.lexvla.lexical.ElementType;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.Sparsification;
-import org.lexvla.lexical.Vocabulary;
 import org.lexvla.model.Adapter;
 import org.lexvla.model.AdapterConfig;
 import org.lexvla.model.DinoV2;
@@ -89,8 +84,7 @@ public class EncodeBenchmark implements Accounted {
     public int vocabulary;
 
     private org.bytedeco.pytorch.Device where;
-    private BufferAllocator allocator;
-    private Vocabulary words;
+    private SparseVectors vectors;
     private Sparsification.Threshold how;
     private DinoV2 visionTower;
     private Adapter adapter;
@@ -105,8 +99,7 @@ public class EncodeBenchmark implements Accounted {
     @Setup(Level.Trial)
     public void setUp() {
         torch.manual_seed(1);
-        allocator = new RootAllocator();
-        words = BenchmarkVocabulary.of(vocabulary);
+        vectors = new SparseVectors(vocabulary);
         how = Sparsification.standard(vocabulary);
         int[] v = numbers(vision);
         int[] t = numbers(text);
@@ -157,7 +150,7 @@ public class EncodeBenchmark implements Accounted {
         textTower.close();
         adapter.close();
         visionTower.close();
-        allocator.close();
+        vectors.close();
     }
 
     @Override
@@ -217,12 +210,8 @@ public class EncodeBenchmark implements Accounted {
     }
 
     private long fused(Tensor tokens, Tensor codebook) {
-        long address = LexicalHead.scores(tokens, codebook, null)
-                .cpu()
-                .data_ptr_float()
-                .address();
-        DenseView scores = DenseView.of(address, ElementType.FLOAT32, Device.cpu(), batch, vocabulary);
-        try (LexicalBatch sparse = LexicalBatch.sparsifyScores(scores, how, words, allocator)) {
+        Tensor scores = LexicalHead.scores(tokens, codebook, null).cpu();
+        try (LexicalBatch sparse = vectors.ofScores(scores, how)) {
             return sparse.active();
         }
     }

@@ -5,22 +5,16 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
-import org.apache.arrow.memory.BufferAllocator;
-import org.apache.arrow.memory.RootAllocator;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.lexvla.lexical.DenseView;
-import org.lexvla.lexical.Device;
-import org.lexvla.lexical.ElementType;
 import org.lexvla.lexical.Kernels;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.LexicalVector;
 import org.lexvla.lexical.Sparsification;
-import org.lexvla.lexical.Vocabulary;
 import org.lexvla.model.LexicalHead;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -81,8 +75,7 @@ public class SparsifyBenchmark implements Accounted {
     @Param("17149")
     public int vocabulary;
 
-    private BufferAllocator allocator;
-    private Vocabulary words;
+    private SparseVectors vectors;
     private Sparsification how;
     private int k;
     private Tensor x;
@@ -97,8 +90,7 @@ public class SparsifyBenchmark implements Accounted {
     @Setup(Level.Trial)
     public void setUp() {
         torch.manual_seed(1);
-        allocator = new RootAllocator();
-        words = BenchmarkVocabulary.of(vocabulary);
+        vectors = new SparseVectors(vocabulary);
         k = (int) Math.ceil(TOP_SHARE * vocabulary);
         how = switch (rule) {
             case "threshold" -> Sparsification.standard(vocabulary);
@@ -127,7 +119,7 @@ public class SparsifyBenchmark implements Accounted {
         double[] row = new double[vocabulary];
         double worst = 0;
         long active = 0;
-        try (LexicalBatch batchOfOurs = LexicalBatch.sparsifyScores(view(scores), how, words, allocator)) {
+        try (LexicalBatch batchOfOurs = vectors.ofScores(scores, how)) {
             for (int b = 0; b < batch; b++) {
                 truth.select(0, b).data_ptr_double().get(row);
                 LexicalVector vector = batchOfOurs.get(b);
@@ -167,7 +159,7 @@ public class SparsifyBenchmark implements Accounted {
         for (Tensor tensor : new Tensor[] {x, z, scores, activations, norms}) {
             tensor.close();
         }
-        allocator.close();
+        vectors.close();
     }
 
     @Override
@@ -189,7 +181,7 @@ public class SparsifyBenchmark implements Accounted {
     @Benchmark
     @Against({"sparsifyLibTorch", "forward"})
     public long sparsify() {
-        try (LexicalBatch sparse = LexicalBatch.sparsifyScores(view(scores), how, words, allocator)) {
+        try (LexicalBatch sparse = vectors.ofScores(scores, how)) {
             return sparse.active();
         }
     }
@@ -198,8 +190,9 @@ public class SparsifyBenchmark implements Accounted {
     @Benchmark
     @Against("sparsifyLibTorch")
     public long sparsifyByDense() {
-        Kernels.activateNormalizeForward(view(scores), view(activations), view(norms));
-        try (LexicalBatch sparse = LexicalBatch.sparsify(view(activations), how, words, allocator)) {
+        Kernels.activateNormalizeForward(
+                SparseVectors.view(scores), SparseVectors.view(activations), SparseVectors.view(norms));
+        try (LexicalBatch sparse = vectors.ofActivations(activations, how)) {
             return sparse.active();
         }
     }
@@ -224,13 +217,5 @@ public class SparsifyBenchmark implements Accounted {
                 LexicalHead.Forward forward = LexicalHead.forward(x, z, null)) {
             return forward.scores().numel();
         }
-    }
-
-    private static DenseView view(Tensor tensor) {
-        long[] shape = new long[(int) tensor.dim()];
-        for (int i = 0; i < shape.length; i++) {
-            shape[i] = tensor.size(i);
-        }
-        return DenseView.of(tensor.data_ptr_float().address(), ElementType.FLOAT32, Device.cpu(), shape);
     }
 }

@@ -142,10 +142,10 @@ TEST_CASE("tensor cores: NaN and infinities, among tokens that a tile only fills
 }
 
 TEST_CASE("tensor cores: TF32 rounds to nearest, what does not fit keeps float32") {
-  // 1 + 2^-11 is half way between two numbers of TF32 and goes away from 0; 1 + 2^-11 - 2^-23 goes down.
+  // 1 + 2^-11 is half way between two numbers of TF32: what is beyond goes up, what is not goes down.
   const int64_t width = 64;
   std::vector<float> values(width, 0.0f);
-  values[0] = 1 + 0x1p-11f;
+  values[0] = 1 + 0x1p-11f + 0x1p-23f;
   values[1] = 1 + 0x1p-11f - 0x1p-23f;
   std::vector<float> codes(2 * width, 0.0f);
   codes[0] = codes[width + 1] = 1;

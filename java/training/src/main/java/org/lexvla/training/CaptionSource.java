@@ -12,6 +12,18 @@ import java.util.List;
  * <p>Safe for use by several threads; the readers are not.
  */
 public interface CaptionSource {
+    /**
+     * Opens what somebody means by a name, after a look at what is there: a {@link CaptionDataset} ({@code .tsv}, or a directory with
+     * {@code captions.tsv} in it); shards of WebDataset ({@code .tar}, as img2dataset writes them); Parquet; Arrow IPC.
+     *
+     * @param data a file, a directory, or a pattern: {@code shards/{00000..00099}.tar}, {@code shards/*.parquet}
+     * @param settings which columns have the pictures and the captions
+     * @throws IOException naming what was found, if it is none of these
+     */
+    static CaptionSource open(String data, TrainingConfig.Data settings) throws IOException {
+        return DataFiles.open(data, new ColumnNames(settings.image(), settings.caption()));
+    }
+
     /** How messages call it. */
     String name();
 

@@ -24,6 +24,7 @@ import picocli.CommandLine.ParseResult;
             DemoCommand.class,
             InitCommand.class,
             TrainCommand.class,
+            PackCommand.class,
             EncodeCommand.class,
             IndexCommand.class,
             SearchCommand.class,

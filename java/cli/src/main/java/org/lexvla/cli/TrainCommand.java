@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.lexvla.model.LexVla;
-import org.lexvla.training.CaptionDataset;
+import org.lexvla.training.CaptionSource;
 import org.lexvla.training.Checkpoint;
 import org.lexvla.training.FreshModel;
 import org.lexvla.training.SkippedSample;
@@ -39,9 +39,12 @@ final class TrainCommand implements Callable<Integer> {
     @Option(
             names = "--data",
             required = true,
-            paramLabel = "TABLE",
-            description = "captions.tsv: tab-separated, columns file (relative to the table) and caption.")
-    private Path data;
+            paramLabel = "DATA",
+            description = {
+                "captions.tsv (tab-separated, columns file, relative to the table, and caption); or shards of WebDataset (.tar),"
+                        + " Parquet or Arrow IPC: a file, a directory, or a pattern such as 'shards/{00000..00099}.tar'."
+            })
+    private String data;
 
     @Option(
             names = "--out",
@@ -90,10 +93,9 @@ final class TrainCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        Inputs.require(data);
         if (plan) {
             TrainingConfig planned = config.get();
-            plan(planned, CaptionDataset.open(data));
+            plan(planned, CaptionSource.open(data, planned.data()));
             return 0;
         }
         Checkpoint from = null;
@@ -103,14 +105,14 @@ final class TrainCommand implements Callable<Integer> {
             Inputs.requireAbsent(out);
         }
         TrainingConfig settings = config.get(from == null ? null : from.settings());
-        CaptionDataset pairs = CaptionDataset.open(data);
+        CaptionSource pairs = CaptionSource.open(data, settings.data());
         // Named wrongly, it is found now and not after the first thousand steps.
         HeldOut heldOut = settings.evaluation().every() == 0
                 ? null
                 : HeldOut.open(Path.of(settings.evaluation().data()), console);
         tell(settings);
         long start = System.nanoTime();
-        int steps = settings.stepsOver(pairs.pairs().size());
+        int steps = settings.stepsOver(pairs.size());
         int done;
         try (LexVla trained = begin(from, settings, pairs)) {
             try (Progress progress = console.progress("train", "steps", steps)) {
@@ -126,7 +128,7 @@ final class TrainCommand implements Callable<Integer> {
         return 0;
     }
 
-    private LexVla begin(Checkpoint from, TrainingConfig settings, CaptionDataset pairs) throws IOException {
+    private LexVla begin(Checkpoint from, TrainingConfig settings, CaptionSource pairs) throws IOException {
         if (from != null) {
             console.line("Going on after step %d", from.step());
             return LexVla.load(from.directory(), device.get());
@@ -134,13 +136,13 @@ final class TrainCommand implements Callable<Integer> {
         return model == null ? fresh(settings, pairs) : LexVla.load(model, device.get());
     }
 
-    private LexVla fresh(TrainingConfig settings, CaptionDataset pairs) throws IOException {
+    private LexVla fresh(TrainingConfig settings, CaptionSource pairs) throws IOException {
         try (PreparationProgress progress = new PreparationProgress(console)) {
             return FreshModel.create(settings, pairs, null, out, device.get(), progress);
         }
     }
 
-    private void report(CaptionDataset pairs, int done, int steps, double seconds) throws IOException {
+    private void report(CaptionSource pairs, int done, int steps, double seconds) throws IOException {
         List<SkippedSample> skipped = SkippedSample.list(out.resolve(SkippedSample.FILE));
         Encoder.reportSkipped(
                 skipped.stream()
@@ -155,7 +157,7 @@ final class TrainCommand implements Callable<Integer> {
         console.line(done == steps ? "Written to %s" : "Told to stop: go on with --out %s --resume", out);
         Map<String, Object> result = new LinkedHashMap<>();
         result.put("run", out.toString());
-        result.put("pairs", pairs.pairs().size());
+        result.put("pairs", pairs.size());
         result.put("skipped", skipped);
         result.put("seconds", seconds);
         result.put("last", last);
@@ -169,7 +171,7 @@ final class TrainCommand implements Callable<Integer> {
                 changes.isEmpty() ? "" : ", but " + String.join(", ", changes), out.resolve("training.yaml"));
     }
 
-    private void plan(TrainingConfig settings, CaptionDataset pairs) throws IOException {
+    private void plan(TrainingConfig settings, CaptionSource pairs) throws IOException {
         boolean onCpu = device.get().isCpu();
         TrainingPlan planned = model == null
                 ? TrainingPlan.ofFresh(settings, pairs, onCpu)

@@ -272,9 +272,41 @@ class CommandsTest {
     }
 
     @Test
+    void packedPicturesAreTrainedOnAsWell() throws Exception {
+        String shards = directory.resolve("shards").toString();
+        TinyRun.Said packed = lexvla("pack", "--data", table, "--samples", "7", "--out", shards, "--json");
+        assertThat(packed.json().get("samples").asInt()).isEqualTo(25);
+        assertThat(packed.json().get("shards").asInt()).isEqualTo(4);
+        String trained = directory.resolve("from-shards").toString();
+        TinyRun.Said said = lexvla(
+                "train",
+                "--data",
+                shards,
+                "--model",
+                run,
+                "--config",
+                config,
+                "--set",
+                "data.shuffle=10",
+                "--out",
+                trained,
+                "--json");
+        assertThat(said.code()).as(said.err()).isZero();
+        assertThat(said.json().get("pairs").asInt()).isEqualTo(25);
+        assertThat(said.json().at("/last/step").asInt()).isEqualTo(3);
+        assertFails(
+                "no data that can be read: files by their endings: {yaml=1}",
+                "train",
+                "--data",
+                config,
+                "--out",
+                directory.resolve("other").toString());
+    }
+
+    @Test
     void everyCommandExplainsItselfWithAnExample() {
-        for (String command :
-                List.of("demo", "init", "train", "encode", "index", "search", "serve", "explain", "info", "doctor")) {
+        for (String command : List.of(
+                "demo", "init", "train", "pack", "encode", "index", "search", "serve", "explain", "info", "doctor")) {
             TinyRun.Said said = lexvla(command, "--help");
             assertThat(said.code()).isZero();
             assertThat(said.out()).containsPattern("Examples?: ./lexvla " + command);

@@ -23,6 +23,8 @@ bool has_avx512() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
+
+bool has_vnni() { return has_avx512() && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi2"); }
 #endif
 
 // From the least to the best. __builtin_cpu_supports also asks the operating system (xgetbv): a set whose registers are
@@ -32,13 +34,12 @@ const Isa kIsas[] = {
 #if defined(LEXVLA_X86)
     {"avx2", &avx2::table, [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, always},
     {"avx512", &avx512::table, has_avx512, always},
-    // Its dot product of bytes serves the screened forward; all else is as with avx512.
-    {"avx512vnni", &avx512vnni::table, [] { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }, always},
+    // The dot product of bytes, for the screened forward and the index, which spreads bytes over a vector too (VBMI2): both
+    // are in Ice Lake, Zen 4 and later. Cascade Lake, which has only the first, counts as avx512.
+    {"avx512vnni", &avx512vnni::table, has_vnni, always},
     // VDPBF16PS does 64 operations. AMD (Zen 4 and later) starts one as often as an FMA of 32; Intel's cores with AMX
     // (Sapphire, Emerald Rapids) one for every four FMAs, so widening and FMA is twice as fast there: kernels/ladder measures both.
-    {"avx512bf16", &avx512bf16::table, [] { 
-          return has_avx512() && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
-        },
+    {"avx512bf16", &avx512bf16::table, [] { return has_vnni() && __builtin_cpu_supports("avx512bf16"); },
         [] { return __builtin_cpu_is("amd") != 0; }},
 #endif
 };

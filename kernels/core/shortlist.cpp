@@ -17,6 +17,11 @@ double floor_under(double least) { return std::min<double>(least, FLT_MAX) * (1 
 
 }  // namespace
 
+double floor_of(double *lowers, int64_t n, int64_t k) {
+  std::nth_element(lowers, lowers + (k - 1), lowers + n, std::greater<double>());
+  return floor_under(lowers[k - 1]);
+}
+
 struct Shortlists::List {
   std::vector<Bounded> rows;
   double floor = 0;
@@ -28,8 +33,7 @@ struct Shortlists::List {
       std::vector<double> lowers;
       lowers.reserve(rows.size());
       for (const Bounded &row : rows) lowers.push_back(row.lower);
-      std::nth_element(lowers.begin(), lowers.begin() + (k - 1), lowers.end(), std::greater<double>());
-      floor = std::max(floor, floor_under(lowers[k - 1]));
+      floor = std::max(floor, floor_of(lowers.data(), static_cast<int64_t>(lowers.size()), k));
       rows.erase(std::remove_if(rows.begin(), rows.end(), [&](const Bounded &row) { return row.upper < floor; }), rows.end());
     }
     full = 2 * rows.size() + 256;

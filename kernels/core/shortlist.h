@@ -12,6 +12,9 @@ struct Bounded {
   int32_t row;
 };
 
+/** What the upper bound of a row must reach to be among the k best of n or more, of which n have these lower bounds; reorders them. */
+double floor_of(double *lowers, int64_t n, int64_t k);
+
 /**
  * One list for each thread and query; different threads may use theirs at the same time. Not complete as a class, because
  * what includes this may not include the C++ library.
@@ -23,6 +26,8 @@ class Shortlists {
   ~Shortlists();
   Shortlists(const Shortlists &) = delete;
   Shortlists &operator=(const Shortlists &) = delete;
+
+  int64_t k() const { return k_; }
 
   /** A row whose upper bound is below this cannot be among the k best; it rises as rows are added. */
   double floor(int thread, int64_t query) const;

@@ -1,9 +1,13 @@
 /*
- * csr_dot and csr_top_k. A few rows of `a` are laid out densely, interleaved so that all their weights of one word are one
- * vector; a row of `b` then multiplies each of its entries with one such vector: no gather, kLanes products at a time.
+ * csr_dot and csr_top_k. Some rows of `a` are laid out densely, a stretch of words at a time, interleaved so that all their
+ * weights of one word are a few vectors side by side; a row of `b` then multiplies each of its entries with these: no gather,
+ * up to 4 * kLanes products at a time. The stretch is as long as leaves a row of `b` some entries to multiply in it, and so,
+ * unless rows are short, small enough for the first-level cache. Where there is little to multiply, laying out costs more than
+ * walking both rows at once.
  *
- * A word that only `b` has meets a 0 there. That is harmless unless its weight is infinite or NaN, and then the product is
- * NaN: so a product that is not finite is computed once more by walking both rows.
+ * Every product is one sum by ascending word, whichever way it is come by: a word that only one row has adds 0. That is harmless
+ * unless the other's weight is infinite or NaN, and then the product is NaN: so a product that is not finite is computed
+ * once more by walking both rows.
  */
 #include "../core/select.h"
 #include "vector.h"
@@ -11,8 +15,10 @@
 namespace lexvla::LEXVLA_ISA {
 namespace {
 
-/** Dense rows beyond this many words would leave the cache: such products are walked. */
+/** With more words than this there would be too many stretches: such products are walked. */
 constexpr int64_t kDenseWords = int64_t{1} << 21;
+/** Entries that a row of b should have in a stretch, to make up for the loop over them; and the limits of a stretch. */
+constexpr int64_t kEntries = 16, kLeastStretch = 128, kStretchBytes = int64_t{5} << 18;
 constexpr int64_t kRowsPerTask = 256;
 
 /** A sparse matrix. */
@@ -37,56 +43,119 @@ float walk(const int32_t *a_ids, const float *a_weights, int64_t a_size, const i
 
 inline bool is_finite(float x) { return x - x == 0; }
 
-/** Products of up to kLanes rows of a with rows [first, end) of b. */
-void products_of(const Csr &a, int64_t a_first, int64_t a_rows, const Csr &b, int64_t first, int64_t end, int64_t words, float *dense,
-    float *products, int64_t stride) {
-  const bool walked = dense == nullptr;
-  if (!walked) {
-    for (int64_t i = 0; i < words * kLanes; ++i) dense[i] = 0;
-    for (int64_t lane = 0; lane < a_rows; ++lane) {
-      for (int64_t e = a.offsets[a_first + lane]; e < a.offsets[a_first + lane + 1]; ++e) {
-        dense[int64_t{a.ids[e]} * kLanes + lane] = a.weights[e];
+float walk(const Csr &a, int64_t i, const Csr &b, int64_t j) {
+  const int64_t a_size = a.size(i), b_size = b.size(j);
+  if (a_size == 0 || b_size == 0) return 0;
+  return walk(a.ids + a.offsets[i], a.weights + a.offsets[i], a_size, b.ids + b.offsets[j], b.weights + b.offsets[j], b_size);
+}
+
+/** The memory of one thread. */
+struct Scratch {
+  /** [stretch][rows of a], 0 between two uses; and the sums, [rows of b][rows of a]. */
+  float *dense, *sums;
+  /** The entry of every row that comes next. */
+  int32_t *a_next, *b_next;
+
+  static int64_t bytes(int64_t rows, int64_t stretch) {
+    return blocks_of(((stretch + kRowsPerTask) * rows + rows + kRowsPerTask) * 4, 64) * 64;
+  }
+  Scratch(void *memory, int64_t rows, int64_t stretch)
+      : dense(static_cast<float *>(memory)),
+        sums(dense + stretch * rows),
+        a_next(reinterpret_cast<int32_t *>(sums + kRowsPerTask * rows)),
+        b_next(a_next + rows) {}
+};
+
+/** Products of up to vectors * kLanes rows of a with rows [first, end) of b. */
+template <int vectors>
+void products_of(const Csr &a, int64_t a_first, int64_t a_rows, const Csr &b, int64_t first, int64_t end, int64_t words, int64_t stretch,
+    const Scratch &scratch, float *products, int64_t stride) {
+  constexpr int64_t kRows = vectors * kLanes;
+  for (int64_t i = 0; i < (end - first) * kRows; ++i) scratch.sums[i] = 0;
+  for (int64_t i = 0; i < a_rows; ++i) scratch.a_next[i] = a.offsets[a_first + i];
+  for (int64_t j = first; j < end; ++j) scratch.b_next[j - first] = b.offsets[j];
+  for (int64_t begin = 0; begin < words; begin += stretch) {
+    const int64_t limit = begin + stretch;
+    for (int64_t i = 0; i < a_rows; ++i) {
+      const int32_t last = a.offsets[a_first + i + 1];
+      for (int32_t e = scratch.a_next[i]; e < last && a.ids[e] < limit; ++e) scratch.dense[(a.ids[e] - begin) * kRows + i] = a.weights[e];
+    }
+    for (int64_t j = first; j < end; ++j) {
+      const int32_t last = b.offsets[j + 1];
+      int32_t e = scratch.b_next[j - first];
+      float *const sums = scratch.sums + (j - first) * kRows;
+      F sum[vectors];
+      LEXVLA_UNROLL
+      for (int u = 0; u < vectors; ++u) sum[u] = load(sums + u * kLanes);
+      for (; e < last && b.ids[e] < limit; ++e) {
+        const float *const row = scratch.dense + (b.ids[e] - begin) * kRows;
+        const F weight = splat(b.weights[e]);
+        LEXVLA_UNROLL
+        for (int u = 0; u < vectors; ++u) sum[u] += weight * load(row + u * kLanes);
       }
+      LEXVLA_UNROLL
+      for (int u = 0; u < vectors; ++u) store(sums + u * kLanes, sum[u]);
+      scratch.b_next[j - first] = e;
+      // Until the next stretch many other rows are read.
+      if (e < last) {
+        __builtin_prefetch(b.ids + e + kEntries, 0, 2);
+        __builtin_prefetch(b.weights + e + kEntries, 0, 2);
+      }
+    }
+    for (int64_t i = 0; i < a_rows; ++i) {
+      const int32_t last = a.offsets[a_first + i + 1];
+      int32_t e = scratch.a_next[i];
+      for (; e < last && a.ids[e] < limit; ++e) scratch.dense[(a.ids[e] - begin) * kRows + i] = 0;
+      scratch.a_next[i] = e;
     }
   }
-  for (int64_t j = first; j < end; ++j) {
-    const int64_t size = b.size(j);
-    const int32_t *ids = size > 0 ? b.ids + b.offsets[j] : nullptr;
-    const float *weights = size > 0 ? b.weights + b.offsets[j] : nullptr;
-    F total{};
-    if (!walked) {
-      F part[4] = {};
-      int64_t e = 0;
-      for (; e + 4 <= size; e += 4) {
-        LEXVLA_UNROLL
-        for (int u = 0; u < 4; ++u) part[u] += splat(weights[e + u]) * load(dense + int64_t{ids[e + u]} * kLanes);
-      }
-      for (; e < size; ++e) part[0] += splat(weights[e]) * load(dense + int64_t{ids[e]} * kLanes);
-      total = (part[0] + part[1]) + (part[2] + part[3]);
-    }
-    for (int64_t lane = 0; lane < a_rows; ++lane) {
-      float product = total[lane];
-      if (walked || !is_finite(product)) {
-        const int64_t row = a_first + lane, a_size = a.size(row);
-        product = a_size == 0 ? 0 : walk(a.ids + a.offsets[row], a.weights + a.offsets[row], a_size, ids, weights, size);
-      }
-      products[lane * stride + j] = product;
+  for (int64_t i = 0; i < a_rows; ++i) {
+    for (int64_t j = first; j < end; ++j) {
+      const float product = scratch.sums[(j - first) * kRows + i];
+      products[i * stride + j] = is_finite(product) ? product : walk(a, a_first + i, b, j);
     }
   }
 }
 
+template <int vectors>
+void products_by_stretches(const lexvla_exec &exec, const Csr &a, int64_t a_rows, const Csr &b, int64_t b_rows, int64_t words, float *out) {
+  constexpr int64_t kRows = vectors * kLanes;
+  const double entries = static_cast<double>(b.offsets[b_rows]) - static_cast<double>(b.offsets[0]);
+  const double wanted = entries == 0 ? 0 : static_cast<double>(words) * static_cast<double>(kEntries * b_rows) / entries;
+  // One vector is for one query against many rows, which are read from memory: they are read once, from end to end.
+  const int64_t most = smaller(words, kStretchBytes / (kRows * 4));
+  const int64_t stretch = vectors == 1 ? most : smaller(most, larger(kLeastStretch, static_cast<int64_t>(wanted)));
+  const int64_t groups = blocks_of(a_rows, kRows), blocks = blocks_of(b_rows, kRowsPerTask);
+  const int threads = job_threads(exec, groups * blocks, 8.0 * vectors * static_cast<double>(groups) * entries);
+  const int64_t own_bytes = Scratch::bytes(kRows, stretch);
+  const Buffer memory(threads * own_bytes);
+  const auto scratch_of = [&](int slot) { return Scratch(static_cast<char *>(memory.data()) + slot * own_bytes, kRows, stretch); };
+  for (int slot = 0; slot < threads; ++slot) __builtin_memset(scratch_of(slot).dense, 0, stretch * kRows * 4);
+  parallel(threads, groups * blocks, [&](int slot, int64_t task) {
+    const int64_t first = task % blocks * kRowsPerTask, a_first = task / blocks * kRows;
+    products_of<vectors>(a, a_first, smaller(kRows, a_rows - a_first), b, first, smaller(first + kRowsPerTask, b_rows), words, stretch,
+        scratch_of(slot), out + a_first * b_rows, b_rows);
+  });
+}
+
 void products(const lexvla_exec &exec, const Csr &a, int64_t a_rows, const Csr &b, int64_t b_rows, int64_t words, float *out) {
   if (a_rows == 0 || b_rows == 0) return;
-  const int64_t groups = blocks_of(a_rows, kLanes), blocks = blocks_of(b_rows, kRowsPerTask);
-  const double entries = static_cast<double>(b.offsets[b_rows]) - static_cast<double>(b.offsets[0]);
-  const int threads = job_threads(exec, groups * blocks, static_cast<double>(groups) * (8.0 * entries + static_cast<double>(words)));
-  const bool dense = words <= kDenseWords;
-  const Buffer memory(dense ? larger(threads * words * kLanes, 1) * 4 : 4);
-  parallel(threads, groups * blocks, [&](int slot, int64_t task) {
-    const int64_t first = task % blocks * kRowsPerTask, lane_row = task / blocks * kLanes;
-    products_of(a, lane_row, smaller(kLanes, a_rows - lane_row), b, first, smaller(first + kRowsPerTask, b_rows), words,
-        dense ? static_cast<float *>(memory.data()) + slot * words * kLanes : nullptr, out + lane_row * b_rows, b_rows);
-  });
+  const double a_entries = static_cast<double>(a.offsets[a_rows]) - static_cast<double>(a.offsets[0]);
+  const double b_entries = static_cast<double>(b.offsets[b_rows]) - static_cast<double>(b.offsets[0]);
+  const double steps = a_entries * static_cast<double>(b_rows) + b_entries * static_cast<double>(a_rows);
+  if (words > kDenseWords || steps < static_cast<double>(words)) {
+    const int64_t blocks = blocks_of(b_rows, kRowsPerTask);
+    parallel(job_threads(exec, a_rows * blocks, 4 * steps), a_rows * blocks, [&](int, int64_t task) {
+      const int64_t i = task / blocks, first = task % blocks * kRowsPerTask;
+      for (int64_t j = first; j < smaller(first + kRowsPerTask, b_rows); ++j) out[i * b_rows + j] = walk(a, i, b, j);
+    });
+  } else if (a_rows <= kLanes) {
+    products_by_stretches<1>(exec, a, a_rows, b, b_rows, words, out);
+  } else if (a_rows <= 2 * kLanes) {
+    products_by_stretches<2>(exec, a, a_rows, b, b_rows, words, out);
+  } else {
+    products_by_stretches<4>(exec, a, a_rows, b, b_rows, words, out);
+  }
 }
 
 }  // namespace

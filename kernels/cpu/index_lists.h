@@ -4,10 +4,6 @@
 
 #include "vector.h"
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
 namespace lexvla::LEXVLA_ISA {
 namespace {
 
@@ -45,24 +41,25 @@ inline I widen(const uint8_t *p) {
 #endif
 inline F widen(const float *p) { return load(p); }
 
+/** sums[ids[i]] += x[i]; one by one, which is faster than gather and scatter: two of these start in a cycle. */
+template <class Sum, class V>
+inline void add_at(Sum *sums, const uint16_t *ids, V x) {
+  Sum values[kLanes];
+  store(values, x);
+  LEXVLA_UNROLL
+  for (int i = 0; i < kLanes; i += 4) {
+    uint64_t four;  // by one load: of loads there are too many already
+    __builtin_memcpy(&four, ids + i, sizeof four);
+    sums[four & 0xffff] += values[i];
+    sums[four >> 16 & 0xffff] += values[i + 1];
+    sums[four >> 32 & 0xffff] += values[i + 2];
+    sums[four >> 48] += values[i + 3];
+  }
+}
+
 #if defined(__AVX512F__)
 
-inline __m512i places(const uint16_t *ids) {
-  return _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i *>(ids)));
-}
-
-/** sums[ids[i]] += x[i]; the ids are all different. (All masked, because GCC 12 warns about the plain ones.) */
-inline void add_at(int32_t *sums, const uint16_t *ids, I x) {
-  const __m512i at = places(ids);
-  const I sum = reinterpret_cast<I>(_mm512_mask_i32gather_epi32(__m512i{}, 0xffff, at, sums, 4));
-  _mm512_i32scatter_epi32(sums, at, reinterpret_cast<__m512i>(sum + x), 4);
-}
-inline void add_at(float *sums, const uint16_t *ids, F x) {
-  const __m512i at = places(ids);
-  _mm512_i32scatter_ps(sums, at, _mm512_mask_i32gather_ps(__m512{}, 0xffff, at, sums, 4) + x, 4);
-}
-
-/** The first values of x, in order, where the mask has a bit, and 0 elsewhere. */
+/** The first values of x, in order, where the mask has a bit, and 0 elsewhere. (Masked, because GCC 12 warns about the plain ones.) */
 inline I spread(uint32_t mask, I x) {
   return reinterpret_cast<I>(_mm512_maskz_expand_epi32(static_cast<__mmask16>(mask), reinterpret_cast<__m512i>(x)));
 }
@@ -83,14 +80,6 @@ inline void add_bits(SumOf<Impact> *sums, const uint64_t *words, int64_t n, cons
 
 #else
 
-template <class Sum, class V>
-inline void add_at(Sum *sums, const uint16_t *ids, V x) {
-  Sum values[kLanes];
-  store(values, x);
-  LEXVLA_UNROLL
-  for (int i = 0; i < kLanes; ++i) sums[ids[i]] += values[i];
-}
-
 /** For each bit of the words the next impact, times the factor, to the sum of its row. */
 template <class Impact>
 inline void add_bits(SumOf<Impact> *sums, const uint64_t *words, int64_t n, const Impact *impacts, SumOf<Impact> factor) {
@@ -100,6 +89,64 @@ inline void add_bits(SumOf<Impact> *sums, const uint64_t *words, int64_t n, cons
 }
 
 #endif
+
+/** Lists of bits, of which kBitsTogether are added at once where the instruction set has use for that. */
+template <class Impact>
+struct BitsList {
+  const uint64_t *words;
+  const Impact *impacts;
+  SumOf<Impact> factor;
+};
+
+#if defined(LEXVLA_VNNI)
+constexpr int kBitsTogether = 4;
+
+/** Of each of 64 rows the impact in each of the lists, and so their sum of products by one instruction for 16 rows. */
+inline void add_bits_together(int32_t *sums, const BitsList<uint8_t> *lists, int64_t n) {
+  const uint8_t *impacts[kBitsTogether];
+  // A factor is 256 times a byte and a byte, both with sign: the instruction takes no more.
+  uint32_t low_bytes = 0, high_bytes = 0;
+  for (int j = 0; j < kBitsTogether; ++j) {
+    const int32_t low = static_cast<int8_t>(lists[j].factor & 0xff), high = (lists[j].factor - low) >> 8;
+    low_bytes |= static_cast<uint32_t>(low & 0xff) << (8 * j);
+    high_bytes |= static_cast<uint32_t>(high & 0xff) << (8 * j);
+    impacts[j] = lists[j].impacts;
+  }
+  const __m512i low = _mm512_set1_epi32(static_cast<int>(low_bytes)), high = _mm512_set1_epi32(static_cast<int>(high_bytes));
+  // Interleaving goes on within each quarter of a vector, so the rows are brought into quarters by fours first.
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  for (int64_t w = 0; w < n; ++w, sums += 64) {
+    __m512i x[kBitsTogether];
+    LEXVLA_UNROLL
+    for (int j = 0; j < kBitsTogether; ++j) {
+      const uint64_t mask = lists[j].words[w];
+      x[j] = _mm512_maskz_permutexvar_epi32(0xffff, order, _mm512_maskz_expand_epi8(mask, _mm512_loadu_si512(impacts[j])));
+      impacts[j] += __builtin_popcountll(mask);
+    }
+    const __m512i ab[2] = {_mm512_unpacklo_epi8(x[0], x[1]), _mm512_unpackhi_epi8(x[0], x[1])};
+    const __m512i cd[2] = {_mm512_unpacklo_epi8(x[2], x[3]), _mm512_unpackhi_epi8(x[2], x[3])};
+    LEXVLA_UNROLL
+    for (int part = 0; part < 4; ++part) {
+      const __m512i quads = part % 2 == 0 ? _mm512_unpacklo_epi16(ab[part / 2], cd[part / 2]) : _mm512_unpackhi_epi16(ab[part / 2], cd[part / 2]);
+      const __m512i sum = _mm512_dpbusd_epi32(_mm512_loadu_si512(sums + 16 * part), quads, low);
+      const I highs = reinterpret_cast<I>(_mm512_dpbusd_epi32(_mm512_setzero_si512(), quads, high));
+      store(sums + 16 * part, reinterpret_cast<I>(sum) + highs * 256);
+    }
+  }
+}
+#else
+constexpr int kBitsTogether = 1;
+
+inline void add_bits_together(int32_t *sums, const BitsList<uint8_t> *lists, int64_t n) {
+  add_bits(sums, lists->words, n, lists->impacts, lists->factor);
+}
+#endif
+
+inline void add_bits_together(float *sums, const BitsList<float> *lists, int64_t n) {
+  for (int j = 0; j < kBitsTogether; ++j) {
+    if (lists[j].factor != 0) add_bits(sums, lists[j].words, n, lists[j].impacts, lists[j].factor);
+  }
+}
 
 /** sums[ids[i]] += impacts[i] * factor */
 template <class Impact>

@@ -8,7 +8,7 @@
  *     factor * impact * unit,   factor = ceil(q * most / largest / unit)
  *
  * so a row's sum times unit is an upper bound of its product. All sums are exact: `unit` is such that the largest that there
- * can be fits 32 bits. Of what a word adds, the rounding of impacts is less than q * most / largest, that of factors less
+ * can be fits 32 bits, and every factor kLargestFactor. Of what a word adds, the rounding of impacts is less than q * most / largest, that of factors less
  * than largest * unit; summed over the words that is how far below the sum the product can be. With impacts in floats the
  * sums are rounded, each to one of 2^24 steps, instead.
  */
@@ -23,8 +23,13 @@ namespace {
 /** Queries that go through the blocks together: the lists they share are read from memory once. */
 constexpr int64_t kQueriesAtOnce = 64;
 constexpr int64_t kQueriesPerTask = 16;
-/** Bytes of the next list that are asked for while one is added: of longer ones the machine sees by itself that they go on. */
+/** Bytes of the next lists that are asked for while one is added; of longer ones the machine sees by itself that they go on. */
 constexpr int64_t kAhead = 4096;
+/** Blocks of a task, one after the other: of a word their lists lie together, in the index and in its directory. */
+constexpr int64_t kBlocksPerTask = 4;
+
+/** A factor is two bytes with sign, 256 times the one and the other. */
+constexpr int32_t kLargestFactor = 127 * 256 + 127;
 
 /** The matrix that an index was built from, or queries. */
 struct Csr {
@@ -64,13 +69,14 @@ struct Scale {
   double unit, lower_factor, lower_error, upper_factor;
 };
 
-Scale scale_of(uint8_t, double most, int64_t terms) {
+Scale scale_of(uint8_t, double most, double most_of_term, int64_t terms) {
   const double n = static_cast<double>(terms), largest = kLargestImpact;
-  const double unit = most / (INT32_MAX - (n + 1) * largest);
+  const double by_sum = most / (INT32_MAX - (n + 1) * largest), by_factor = most_of_term / (largest * (kLargestFactor - 1));
+  const double unit = by_sum > by_factor ? by_sum : by_factor;
   return {unit, 1, most / largest + n * largest * unit, 1};
 }
 
-Scale scale_of(float, double most, int64_t terms) {
+Scale scale_of(float, double most, double, int64_t terms) {
   const double n = static_cast<double>(terms), error = (n + 4) * 0x1p-23;
   return {most, 1 - error, 4 * n * double{kLeastShare} * most, 1 + error};
 }
@@ -105,37 +111,86 @@ inline void prefetch(const void *begin, int64_t bytes) {
 /** Adds the lists of the terms to the sums of a block. */
 template <class Impact>
 void add(const Index &index, int64_t rows, const Term *terms, int64_t n, double unit, SumOf<Impact> *sums, lexvla_index_work *work) {
+  alignas(64) static constexpr uint64_t kNone[kBlockRows / 64] = {};
+  BitsList<Impact> together[kBitsTogether];
+  int waiting = 0;
+  int64_t asked = 0, asked_bytes = 0;  // lists that have been asked for, and how many bytes of them are still to come
   for (int64_t i = 0; i < n; ++i) {
     const List &list = *terms[i].list;
-    if (i + 1 < n) {
-      const List &next = *terms[i + 1].list;
-      prefetch(index.memory + next.begin, list_bytes(next.count, rows, index.header->impacts));
+    const int64_t bytes = list_bytes(list.count, rows, index.header->impacts);
+    for (; asked < n && (asked <= i || asked_bytes < kAhead); ++asked) {
+      const List &next = *terms[asked].list;
+      const int64_t next_bytes = list_bytes(next.count, rows, index.header->impacts);
+      prefetch(index.memory + next.begin, next_bytes);
+      asked_bytes += next_bytes;
     }
+    asked_bytes -= bytes;
     const char *const begin = index.memory + list.begin;
     const Impact *const impacts = reinterpret_cast<const Impact *>(begin + rows_bytes(list.count, rows));
     const SumOf<Impact> factor = factor_of(Impact{}, terms[i].most, unit);
     if (is_bits(list.count, rows)) {
-      add_bits(sums, reinterpret_cast<const uint64_t *>(begin), blocks_of(rows, 64), impacts, factor);
+      together[waiting++] = {reinterpret_cast<const uint64_t *>(begin), impacts, factor};
+      if (waiting == kBitsTogether) {
+        add_bits_together(sums, together, blocks_of(rows, 64));
+        waiting = 0;
+      }
     } else {
       add_ids(sums, reinterpret_cast<const uint16_t *>(begin), impacts, list.count, factor);
     }
     work->postings += list.count;
-    work->bytes += list_bytes(list.count, rows, index.header->impacts);
+    work->bytes += bytes;
+  }
+  if (waiting > 0) {
+    for (; waiting < kBitsTogether; ++waiting) together[waiting] = {kNone, together[0].impacts, 0};
+    add_bits_together(sums, together, blocks_of(rows, 64));
   }
 }
 
-/** The rows of a block with at least this sum, with their bounds; sets the sums to 0. Returns how many there are. */
+/** Rows of which collect knows the largest sum first. */
+constexpr int64_t kStretch = 64;
+constexpr int64_t kStretches = kBlockRows / kStretch;
+
+/** The bounds of a row's product. */
 template <class Sum>
-int64_t collect(Sum *sums, int64_t rows, Sum least, const Scale &scale, int64_t first_row, Bounded *found) {
-  constexpr int64_t kStretch = 64;
+Bounded bounded(const Scale &scale, Sum sum, int64_t row) {
+  const double product = scale.unit * static_cast<double>(sum), lower = scale.lower_factor * product - scale.lower_error;
+  return {lower > 0 ? lower : 0, scale.upper_factor * product, static_cast<int32_t>(row)};
+}
+
+/**
+ * The rows of a block whose products can reach the floor, with their bounds; sets the sums to 0. Returns how many there are.
+ *
+ * The floor is first raised by the largest sums of stretches of rows: where k of these are high, k rows are.
+ */
+template <class Impact>
+int64_t collect(SumOf<Impact> *sums, int64_t rows, const Scale &scale, int64_t first_row, int64_t k, double floor, Bounded *found) {
+  using V = typename SumTypes<Impact>::Vector;
+  // What the division loses is far less than what the floor allows for.
+  const auto least_of = [&](double bound) { return least_sum(Impact{}, bound / (scale.upper_factor * scale.unit)); };
+  SumOf<Impact> least = least_of(floor), largest[kStretches];
+  const int64_t stretches = blocks_of(rows, kStretch);
+  int64_t high = 0;
+  for (int64_t s = 0; s < stretches; ++s) {
+    V most = load(sums + s * kStretch);
+    for (int64_t i = kLanes; i < kStretch; i += kLanes) {
+      const V x = load(sums + s * kStretch + i);
+      most = x > most ? x : most;
+    }
+    largest[s] = 0;  // below the least: the exact one does not matter
+    if (!any(most >= least)) continue;
+    for (int i = 0; i < kLanes; ++i) largest[s] = most[i] > largest[s] ? most[i] : largest[s];
+    ++high;
+  }
+  if (high >= k) {
+    double lowers[kStretches];
+    for (int64_t s = 0; s < stretches; ++s) lowers[s] = bounded(scale, largest[s], 0).lower;
+    const double higher = floor_of(lowers, stretches, k);
+    if (higher > floor) least = least_of(higher);
+  }
   int64_t n = 0;
-  for (int64_t stretch = 0; stretch < rows; stretch += kStretch, sums += kStretch) {
-    int32_t any = 0;
-    for (int64_t i = 0; i < kStretch; ++i) any |= sums[i] >= least;
-    for (int64_t i = 0; any != 0 && i < kStretch; ++i) {
-      if (!(sums[i] >= least)) continue;
-      const double product = scale.unit * static_cast<double>(sums[i]), lower = scale.lower_factor * product - scale.lower_error;
-      found[n++] = {lower > 0 ? lower : 0, scale.upper_factor * product, static_cast<int32_t>(first_row + stretch + i)};
+  for (int64_t s = 0; s < stretches; ++s, sums += kStretch) {
+    for (int64_t i = 0; largest[s] >= least && i < kStretch; ++i) {
+      if (sums[i] >= least) found[n++] = bounded(scale, sums[i], first_row + s * kStretch + i);
     }
     for (int64_t i = 0; i < kStretch; ++i) sums[i] = 0;
   }
@@ -146,7 +201,7 @@ int64_t collect(Sum *sums, int64_t rows, Sum least, const Scale &scale, int64_t 
 template <class Impact>
 void look_through(const Index &index, int64_t block, const Csr &queries, int64_t query, int slot, const Scratch<Impact> &scratch,
     Shortlists &shortlists, lexvla_index_work *work) {
-  double most = 0;
+  double most = 0, most_of_term = 0;
   int64_t terms = 0;
   for (int64_t e = queries.offsets[query]; e < queries.offsets[query + 1]; ++e) {
     const List &list = index.list(queries.ids[e], block);
@@ -154,6 +209,7 @@ void look_through(const Index &index, int64_t block, const Csr &queries, int64_t
     scratch.terms[terms] = {&list, term};
     terms += term > 0;
     most += term;
+    most_of_term = term > most_of_term ? term : most_of_term;
   }
   work->bytes += queries.size(query) * static_cast<int64_t>(sizeof(List));
   const double floor = shortlists.floor(slot, query);
@@ -162,11 +218,10 @@ void look_through(const Index &index, int64_t block, const Csr &queries, int64_t
     return;
   }
   const int64_t rows = rows_of_block(block, index.header->rows);
-  const Scale scale = scale_of(Impact{}, most, terms);
+  const Scale scale = scale_of(Impact{}, most, most_of_term, terms);
   add<Impact>(index, rows, scratch.terms, terms, scale.unit, scratch.sums, work);
-  // What the division loses is far less than what the floor allows for.
-  const SumOf<Impact> least = least_sum(Impact{}, floor / (scale.upper_factor * scale.unit));
-  shortlists.add(slot, query, scratch.found, collect(scratch.sums, rows, least, scale, block * kBlockRows, scratch.found));
+  const int64_t found = collect<Impact>(scratch.sums, rows, scale, block * kBlockRows, shortlists.k(), floor, scratch.found);
+  shortlists.add(slot, query, scratch.found, found);
 }
 
 /** Every query through every block. */
@@ -182,15 +237,18 @@ void look_through_all(int threads, const Index &index, const Csr &queries, int64
     work_of[slot] = {};
     __builtin_memset(static_cast<char *>(memory.data()) + slot * slot_bytes, 0, sums_bytes);
   }
-  const int64_t blocks = index.blocks, parts = blocks_of(count, kQueriesPerTask);
-  parallel(threads, blocks * parts, [&](int slot, int64_t task) {
+  const int64_t parts = blocks_of(count, kQueriesPerTask);
+  parallel(threads, blocks_of(index.blocks, kBlocksPerTask) * parts, [&](int slot, int64_t task) {
     char *const own = static_cast<char *>(memory.data()) + slot * slot_bytes;
     const Scratch<Impact> scratch{reinterpret_cast<SumOf<Impact> *>(own), reinterpret_cast<Bounded *>(own + sums_bytes),
         reinterpret_cast<Term *>(own + sums_bytes + found_bytes)};
     lexvla_index_work done = {};
     const int64_t first = task % parts * kQueriesPerTask;
-    for (int64_t q = first; q < smaller(first + kQueriesPerTask, count); ++q) {
-      look_through(index, task / parts, queries, q, slot, scratch, shortlists, &done);
+    const int64_t first_block = task / parts * kBlocksPerTask;
+    for (int64_t block = first_block; block < smaller(first_block + kBlocksPerTask, index.blocks); ++block) {
+      for (int64_t q = first; q < smaller(first + kQueriesPerTask, count); ++q) {
+        look_through(index, block, queries, q, slot, scratch, shortlists, &done);
+      }
     }
     work_of[slot].postings += done.postings;
     work_of[slot].bytes += done.bytes;
@@ -207,8 +265,7 @@ void look_through_all(int threads, const Index &index, const Csr &queries, int64
 float exact_product(const float *query, const int32_t *ids, const float *weights, int64_t size) {
   double sum = 0;
   for (int64_t e = 0; e < size; ++e) {
-    const float weight = query[ids[e]];
-    if (weight != 0) sum += double{weight} * double{weights[e]};
+    sum += double{query[ids[e]]} * double{weights[e]};  // a word that the query has not adds 0, which changes nothing
   }
   return static_cast<float>(sum);
 }
@@ -248,7 +305,7 @@ void search(int threads, const Index &index, const Csr &matrix, const Csr &queri
   }
   const Buffer computed(count * 8);
   int64_t *const rows = static_cast<int64_t *>(computed.data());
-  parallel(threads, count, [&](int slot, int64_t q) {
+  parallel(static_cast<int>(smaller(threads, count)), count, [&](int slot, int64_t q) {
     const int64_t n = shortlists.settle(q);
     rows[q] = rank(matrix, queries, q, shortlists.rows(q), n, k, dense + slot * index.header->words, hit_rows + q * k, hit_scores + q * k,
         hits + q);
@@ -269,7 +326,7 @@ void index_search(const lexvla_exec *exec, const void *memory, int64_t bytes, co
   if (queries > 0 && k > 0) {
     const double products = static_cast<double>(index.header->entries) / static_cast<double>(larger(words, 1)) *
                             (static_cast<double>(query_offsets[queries]) - static_cast<double>(query_offsets[0]));
-    const int threads = job_threads(*exec, index_blocks(rows) * blocks_of(queries, kQueriesPerTask), 2 * products);
+    const int threads = job_threads(*exec, blocks_of(index.blocks, kBlocksPerTask) * blocks_of(queries, kQueriesPerTask), 2 * products);
     const Buffer dense(threads * larger(words, 1) * 4);
     __builtin_memset(dense.data(), 0, threads * words * 4);
     for (int64_t first = 0; first < queries; first += kQueriesAtOnce) {

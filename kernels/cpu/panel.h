@@ -7,10 +7,6 @@
 
 #include "vector.h"
 
-#if defined(LEXVLA_BF16_DOT) || defined(LEXVLA_VNNI)
-#include <immintrin.h>
-#endif
-
 namespace lexvla::LEXVLA_ISA {
 namespace {
 
@@ -215,6 +211,46 @@ class RowPanels {
   int64_t width_, words_;
 };
 
+/** The share of tile t of a panel that lies in memory as `bytes` bytes: a run, from its beginning and from its middle. */
+inline Ahead ahead_of(const void *panel, int64_t bytes, int64_t t, int64_t tiles) {
+  const int64_t lines = blocks_of(bytes / kLine, tiles);
+  const char *const run = static_cast<const char *>(panel) + t * lines * kLine;
+  return {{run, run + lines / 2 * kLine}};
+}
+
+/** The panels of some words of a codebook as it is: transposed when they are first asked for, and kept in the thread's own memory. */
+template <class T>
+class KeptPanels {
+ public:
+  /** @param memory of `panels` panels with all their steps, of which the first is `first` */
+  KeptPanels(const RowPanels<T> &rows, int64_t width, int64_t first, Element<T> *memory)
+      : rows_(rows), memory_(memory), first_(first), steps_(steps_of<T>(width)) {}
+
+  static int64_t bytes(int64_t width, int64_t panels) { return panels * steps_of<T>(width) * kTileWords * 4; }
+
+  /** To be said once all of them have been asked for. */
+  void complete() { complete_ = true; }
+
+  const Element<T> *get(int64_t panel, int64_t part, int64_t depth, Element<T> *) const {
+    Element<T> *const own = at(panel, part);
+    return complete_ ? own : rows_.get(panel, part, depth, own);
+  }
+
+  Ahead ahead(int64_t panel, int64_t part, int64_t t, int64_t tiles) const {
+    if (!complete_) return rows_.ahead(panel, part, t, tiles);
+    return part >= steps_ ? Ahead{{reinterpret_cast<const char *>(memory_), reinterpret_cast<const char *>(memory_)}}
+                          : ahead_of(at(panel, part), smaller(kDepth, steps_ - part) * kTileWords * 4, t, tiles);
+  }
+
+ private:
+  Element<T> *at(int64_t panel, int64_t part) const { return memory_ + ((panel - first_) * steps_ + part) * kTileWords; }
+
+  const RowPanels<T> &rows_;
+  Element<T> *memory_;
+  int64_t first_, steps_;
+  bool complete_ = false;
+};
+
 /**
  * How a packed codebook holds a step of a panel: the working form itself, but for bfloat16 without a dot product. Those
  * are widened when a panel is used, and stored as one vector of 32 bits: word j in the low half of lane j, word
@@ -276,9 +312,7 @@ class PackedPanels {
   /** The share of tile t: a run of the panel, from its beginning and from its middle. */
   Ahead ahead(int64_t panel, int64_t part, int64_t t, int64_t tiles) const {
     if (part >= steps_) return {{reinterpret_cast<const char *>(stored_), reinterpret_cast<const char *>(stored_)}};
-    const int64_t lines = blocks_of(smaller(kDepth, steps_ - part) * kStoredLanes<T> * 4 / kLine, tiles);
-    const char *const run = reinterpret_cast<const char *>(at(panel, part)) + t * lines * kLine;
-    return {{run, run + lines / 2 * kLine}};
+    return ahead_of(at(panel, part), smaller(kDepth, steps_ - part) * kStoredLanes<T> * 4, t, tiles);
   }
 
  private:

@@ -156,16 +156,6 @@ inline float exact(const T *x, const T *z, int64_t width) {
   return total;
 }
 
-inline bool any(I mask) {
-#if defined(LEXVLA_VNNI)
-  return _mm512_test_epi32_mask(reinterpret_cast<__m512i>(mask), reinterpret_cast<__m512i>(mask)) != 0;
-#else
-  int32_t all = 0;
-  for (int i = 0; i < kLanes; ++i) all |= mask[i];
-  return all != 0;
-#endif
-}
-
 /** The state of a block of words over the tokens of one image. */
 struct Screening {
   float low[kBlockWords];       // the best score is not below this

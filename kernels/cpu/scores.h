@@ -8,8 +8,8 @@
  *
  * A step is what one multiply_add takes: one element, widened to float32, or two bfloat16 or four bytes where the
  * instruction set has their dot product. Tokens are packed once for all threads in the order in which they are read. The panels come
- * from a source: RowPanels transposes
- * them from the codebook where they are needed, PackedPanels finds them ready.
+ * from a source: RowPanels transposes them from the codebook where they are needed, KeptPanels so for the first group of
+ * tokens and has them for the others, PackedPanels finds them ready.
  *
  * Every score is summed in the same order wherever its token and word lie: within kDepth steps one after another, then
  * the parts. So equal tokens have bitwise equal scores, and neither threads nor the source of the panels show.
@@ -27,6 +27,13 @@ constexpr int64_t kBlockRows = 560;               // two pictures of 257 tokens
 constexpr int64_t kBlockWords = 128;
 constexpr int64_t kBlockPanels = kBlockWords / kTileWords;
 static_assert(kBlockWords % kTileWords == 0, "panels must fill blocks");
+
+/** Panels of a block of words are kept for the next group unless they are larger than this. */
+constexpr int64_t kKeptBytes = int64_t{8} << 20;
+template <class Panels>
+constexpr bool kKept = false;
+template <class T>
+constexpr bool kKept<RowPanels<T>> = true;
 
 /** A group of tokens that one task scores against one block of words. */
 struct RowGroup {
@@ -116,12 +123,12 @@ inline void multiply_rows(int64_t rows, const E *tokens, const E *words, int64_t
 }
 
 /**
- * Scores every row against every word. For each group and each block of words, in one task, calls in ascending order of
+ * Scores every row against every word. For each group and each block of words, in one thread, calls in ascending order of
  * rows
  *
  *     consumer.take(state, first_row, rows, first_word, words, tile)      tile[(j / kTileWords * rows + i) * kTileWords + j % kTileWords]
  *
- * after consumer.begin(first_word, words), which gives the state of the task, and before consumer.end(state).
+ * after consumer.begin(first_word, words), which gives their state, and before consumer.end(state).
  *
  * @param source row r is tokens[source[r]], or NULL: tokens[r]
  * @param groups in ascending order, one after the other without a gap
@@ -157,14 +164,21 @@ inline void score_groups(const lexvla_exec &exec, const T *tokens, const int64_t
 
   const int64_t word_blocks = blocks_of(words, kBlockWords);
   const int threads = job_threads(exec, word_blocks * count, work);
-  const int64_t tile_size = most_rows * kBlockWords, scratch_size = tile_size + kDepth * kTileWords;
-  const Buffer scratch(threads * scratch_size * 4);
-  parallel(threads, word_blocks * count, [&](int slot, int64_t task) {
-    // Groups of one block of words follow each other, so that the words come from cache.
-    const RowGroup &group = groups[task % count];
-    const int64_t first_word = task / count * kBlockWords, here = smaller(kBlockWords, words - first_word);
+  // Panels that are made on the way are made once for all groups, but of the last blocks, which are shared out finely.
+  int64_t whole_blocks = 0, kept_bytes = 0;
+  if constexpr (kKept<Panels>) {
+    kept_bytes = KeptPanels<T>::bytes(width, kBlockPanels);
+    if (count > 1 && kept_bytes <= kKeptBytes) whole_blocks = larger(0, word_blocks - 2 * threads);
+    if (whole_blocks == 0) kept_bytes = 0;
+  }
+  const int64_t tile_size = most_rows * kBlockWords;
+  const int64_t scratch_bytes = (tile_size + kDepth * kTileWords) * 4 + kept_bytes;
+  const Buffer scratch(threads * scratch_bytes);
+
+  /** One group against one block of words. */
+  const auto score = [&](const RowGroup &group, int64_t word_block, const auto &from, Score *tile) {
+    const int64_t first_word = word_block * kBlockWords, here = smaller(kBlockWords, words - first_word);
     const int64_t first_panel = first_word / kTileWords, panels_here = blocks_of(here, kTileWords);
-    Score *const tile = static_cast<Score *>(scratch.data()) + slot * scratch_size;
     E *const own_panel = reinterpret_cast<E *>(tile + tile_size);
     auto state = consumer.begin(first_word, here);
     for_blocks(group, [&](int64_t begin, int64_t size) {
@@ -174,13 +188,13 @@ inline void score_groups(const lexvla_exec &exec, const T *tokens, const int64_t
       do {  // once also for width 0, whose scores are 0
         const int64_t depth = smaller(kDepth, steps - part);
         for (int64_t p = 0; p < panels_here; ++p) {
-          const E *const panel = panels.get(first_panel + p, part, depth, own_panel);
+          const E *const panel = from.get(first_panel + p, part, depth, own_panel);
           const bool last = p + 1 == panels_here;
           const int64_t next_panel = first_panel + (last ? 0 : p + 1), next_part = last ? part + kDepth : part;
           for (int64_t t = 0; t < tiles; ++t) {
             const int64_t row = share_begin(size, tiles, t), tile_rows = share_begin(size, tiles, t + 1) - row;
             multiply_rows<kTileRows, typename Step<T>::Sum>(tile_rows, block + part * size + row * depth, panel, depth, tile + (p * size + row) * kTileWords,
-                part > 0, panels.ahead(next_panel, next_part, t, tiles));
+                part > 0, from.ahead(next_panel, next_part, t, tiles));
           }
         }
         part += depth;
@@ -188,6 +202,23 @@ inline void score_groups(const lexvla_exec &exec, const T *tokens, const int64_t
       consumer.take(state, begin, size, first_word, here, tile);
     });
     consumer.end(state);
+  };
+
+  parallel(threads, whole_blocks + (word_blocks - whole_blocks) * count, [&](int slot, int64_t task) {
+    char *const own = static_cast<char *>(scratch.data()) + slot * scratch_bytes;
+    if (task >= whole_blocks) {
+      // Groups of one block of words follow each other, so that the words come from cache.
+      const int64_t rest = task - whole_blocks;
+      score(groups[rest % count], whole_blocks + rest / count, panels, reinterpret_cast<Score *>(own + kept_bytes));
+      return;
+    }
+    if constexpr (kKept<Panels>) {
+      KeptPanels<T> kept(panels, width, task * kBlockPanels, reinterpret_cast<E *>(own));
+      for (int64_t g = 0; g < count; ++g) {
+        score(groups[g], task, kept, reinterpret_cast<Score *>(own + kept_bytes));
+        kept.complete();
+      }
+    }
   });
 }
 

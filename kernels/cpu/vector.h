@@ -12,6 +12,10 @@
 
 #include <stdint.h>
 
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include "../core/buffer.h"
 #include "../core/failure.h"
 #include "../core/pool.h"
@@ -73,6 +77,19 @@ inline D splat(double x) { return x - D{}; }
 /** Lane by lane: mask (all bits or none) ? x : y */
 inline F select(I mask, F x, F y) { return mask ? x : y; }
 inline I select(I mask, I x, I y) { return mask ? x : y; }
+
+/** Whether a mask has a lane that is set. */
+#if defined(__AVX512F__)
+inline bool any(I mask) { return _mm512_test_epi32_mask(reinterpret_cast<__m512i>(mask), reinterpret_cast<__m512i>(mask)) != 0; }
+#elif defined(__AVX2__)
+inline bool any(I mask) { return _mm256_testz_si256(reinterpret_cast<__m256i>(mask), reinterpret_cast<__m256i>(mask)) == 0; }
+#else
+inline bool any(I mask) {
+  int32_t all = 0;
+  for (int i = 0; i < kLanes; ++i) all |= mask[i];
+  return all != 0;
+}
+#endif
 
 /** The first n floats, n < kLanes, and `fill` after them. */
 inline F load_first(const float *p, int64_t n, float fill) {

@@ -272,7 +272,7 @@ TEST_CASE("project_max_forward: sizes of 0") {
 TEST_CASE("project_max_forward: bitwise the same with 1, 2 and 3 threads, with and without winners") {
   Random random("forward threads");
   for (const int32_t type : kTypes) {
-    for (const Shape &shape : {Shape{5, 33, 300, 257}, Shape{400, 3, 40, 70}}) {
+    for (const Shape &shape : {Shape{5, 33, 300, 257}, Shape{400, 3, 40, 70}, Shape{3, 350, 210, 700}}) {
       Problem problem = random_problem(random, shape, type);
       const Result one = run(problem, 1);
       for (const int threads : {2, 3, 3, 0}) {

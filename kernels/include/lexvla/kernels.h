@@ -392,7 +392,8 @@ LEXVLA_API int32_t lexvla_activate_sparsify_top_k(const lexvla_exec *exec, const
 
 /**
  * All dot products of the rows of two CSR matrices: products[i, j] = sum over the words in both of a and b.
- * Accumulated in at least float32; 0 where no word is shared.
+ * Accumulated in at least float32; 0 where no word is shared. On the CPU one sum by ascending word, so a product does not
+ * depend on what other rows there are.
  *
  * The ids of a row must be strictly ascending and in [0, words), offsets ascending and not negative (they need not start
  * at 0: a slice keeps its parent's); otherwise LEXVLA_INVALID_ARGUMENT names the row. Of a matrix without rows the

@@ -29,7 +29,7 @@ struct Shortlists::List {
   size_t full = 0;
 
   void drop(int64_t k) {
-    if (rows.size() > static_cast<size_t>(k)) {
+    if (rows.size() >= static_cast<size_t>(k)) {
       std::vector<double> lowers;
       lowers.reserve(rows.size());
       for (const Bounded &row : rows) lowers.push_back(row.lower);

@@ -179,8 +179,9 @@ TEST_CASE("index: sizes of 0") {
 
 TEST_CASE("index: bitwise the same with 1, 2 and 3 threads, and wherever it lies") {
   Random random("index threads");
-  const int64_t words = 300;
-  const Csr matrix = zipf_csr(random, 3 * kBlock + 5, words, 40), queries = zipf_csr(random, 40, words, 50);
+  const int64_t words = 120;
+  // Blocks of one query go to several threads, and so do queries.
+  const Csr matrix = zipf_csr(random, 5 * kBlock + 5, words, 40), queries = zipf_csr(random, 40, words, 50), query = zipf_csr(random, 1, words, 400);
   for (const int32_t impacts : kImpacts) {
     const Index one(matrix, words, impacts, 1);
     const Hits expected = search(one, matrix, queries, words, 10);
@@ -190,6 +191,7 @@ TEST_CASE("index: bitwise the same with 1, 2 and 3 threads, and wherever it lies
       const Hits hits = search(more, matrix, queries, words, 10, threads);
       CHECK(hits == expected);
       CHECK(hits.work.postings + hits.work.skipped > 0);
+      CHECK(search(more, matrix, query, words, 200, threads) == search(one, matrix, query, words, 200, 1));
     }
     Index moved = one;
     moved.memory.insert(moved.memory.begin(), 0);

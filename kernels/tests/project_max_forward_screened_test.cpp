@@ -165,6 +165,36 @@ TEST_CASE("project_max_forward_screened: six deviations let no winner slip, and 
   }
 }
 
+TEST_CASE("project_max_forward_screened: tokens as a vision transformer's, few directions and a few large channels") {
+  Random random("screened features");
+  const Shape s{2, 120, 512, 60};
+  const int64_t factors = 8;
+  const std::vector<float> directions = random.normals(factors * s.width);
+  for (const float outliers : {30.0f, 1000.0f}) {
+    CAPTURE(outliers);
+    const auto features = [&](int64_t rows) {
+      std::vector<float> out = random.normals(rows * s.width, 0.3f);
+      for (int64_t r = 0; r < rows; ++r) {
+        const std::vector<float> weights = random.normals(factors);
+        for (int64_t k = 0; k < s.width; ++k) {
+          float &x = out[r * s.width + k];
+          for (int64_t f = 0; f < factors; ++f) x += weights[f] * directions[f * s.width + k];
+          if (k % 128 == 7) x *= outliers;
+        }
+      }
+      return out;
+    };
+    // Words alike too: what the 8 bits leave out of a token is then not unrelated to the word, and only the proof holds.
+    const std::vector<float> tokens = features(s.images * s.count);
+    for (const bool alike : {false, true}) {
+      const Problem problem{s, LEXVLA_FLOAT32, Elements(LEXVLA_FLOAT32, tokens),
+          Elements(LEXVLA_FLOAT32, alike ? features(s.words) : random.normals(s.words * s.width)), {}};
+      check(problem, run(problem, -kInf, kInf), -kInf);
+      if (!alike) check(problem, run(problem, -kInf, 6), -kInf);
+    }
+  }
+}
+
 TEST_CASE("project_max_forward_screened: below the floor, the score is that of the 8 bits") {
   Random random("screened bits");
   const Problem problem = random_problem(random, {2, 5, 777, 37}, LEXVLA_FLOAT32);

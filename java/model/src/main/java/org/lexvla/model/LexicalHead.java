@@ -174,7 +174,11 @@ public final class LexicalHead {
 
     /** The result of {@link #forward}. It holds its tensors until it is closed, whatever scope it was made in. */
     public static final class Forward implements AutoCloseable {
-        private final Tensor tokens;
+        private final long[] shape;
+        private final ScalarType type;
+        /** Null while they are released. */
+        private Tensor tokens;
+
         private final Tensor codebook;
         private final Tensor scores;
         private final Tensor winners;
@@ -185,6 +189,8 @@ public final class LexicalHead {
 
         private Forward(
                 Tensor tokens, Tensor codebook, Tensor scores, Tensor winners, Tensor activations, Tensor norms) {
+            this.shape = LibTorch.shape(tokens);
+            this.type = tokens.scalar_type().intern();
             this.tokens = LibTorch.keep(tokens);
             this.codebook = LibTorch.keep(codebook);
             this.scores = LibTorch.keep(scores);
@@ -193,7 +199,7 @@ public final class LexicalHead {
             this.norms = LibTorch.keep(norms);
         }
 
-        /** [B, V] float32, rows of norm 1, or 0 where everything underflowed. Valid until this is closed. */
+        /** [B, V] float32, rows of norm 1, or 0 where everything underflowed. Valid until this is closed or its tokens are released. */
         public Tensor activations() {
             requireOpen();
             return activations;
@@ -235,6 +241,40 @@ public final class LexicalHead {
         }
 
         /**
+         * Lets tokens and activations go, by far the most of what is held, and keeps what is [B, V]: scores and winners. For many
+         * micro-batches whose tokens are computed a second time; the head itself need not be.
+         */
+        public void releaseTokens() {
+            requireOpen();
+            if (tokens != null) {
+                tokens.close();
+                tokens = null;
+                activations.close();
+            }
+        }
+
+        /**
+         * Takes the tokens again, so that {@link #backward} can be called.
+         *
+         * @param again [B, P, d], the numbers that were released
+         * @throws IllegalArgumentException if they have another shape, type or device
+         * @throws IllegalStateException    if they have not been released
+         */
+        public void retakeTokens(Tensor again) {
+            requireOpen();
+            if (tokens != null) {
+                throw new IllegalStateException("tokens of the head are taken again but were not released");
+            }
+            Tensor x = plain("tokens", again);
+            requireSame(deviceOf(codebook), "codebook", x, "tokens");
+            if (!Arrays.equals(LibTorch.shape(x), shape) || x.scalar_type().intern() != type) {
+                throw new IllegalArgumentException("tokens taken again are " + view(x) + ", those released were " + type
+                        + Arrays.toString(shape) + ": compute them from the same pictures");
+            }
+            tokens = LibTorch.keep(x);
+        }
+
+        /**
          * Gradients of tokens and codebook from those of the activations. May be called again with others.
          *
          * @param gradActivations [B, V], any floating type
@@ -267,6 +307,9 @@ public final class LexicalHead {
 
         private Gradients backward(Tensor gradActivations, boolean wantTokens, Tensor gradCodebook, boolean add) {
             LexicalHead.requireOpen("gradient of the activations", gradActivations);
+            if (tokens == null) {
+                throw new IllegalStateException("the tokens of the head are released: take them again before backward");
+            }
             Device device = deviceOf(tokens);
             requireSame(device, "tokens", gradActivations, "gradient of the activations");
             Tensor gradient = gradActivations.detach().to(ScalarType.Float).contiguous();
@@ -295,7 +338,6 @@ public final class LexicalHead {
             if (smallest > 0) {
                 kept.close();
             }
-            ScalarType type = tokens.scalar_type().intern();
             if (gradTokens != null && type != ScalarType.Float) {
                 Tensor wide = gradTokens;
                 gradTokens = wide.to(type);
@@ -314,8 +356,9 @@ public final class LexicalHead {
         @Override
         public void close() {
             if (!closed) {
+                releaseTokens();
                 closed = true;
-                for (Tensor tensor : new Tensor[] {tokens, codebook, scores, winners, activations, norms}) {
+                for (Tensor tensor : new Tensor[] {codebook, scores, winners, norms}) {
                     tensor.close();
                 }
             }

@@ -104,6 +104,32 @@ class LexicalHeadTest {
     }
 
     @Test
+    void tokensCanBeReleasedAndTakenAgain(RandomSource random) {
+        Tensor tokens = gaussians(random, 0.5, 3, 9, 16);
+        Tensor codebook = gaussians(random, 0.5, 70, 16);
+        Tensor weight = gaussians(random, 1, 3, 70);
+        Result expected = fused(tokens, codebook, weight);
+        try (LexicalHead.Forward head = LexicalHead.forward(tokens, codebook, null)) {
+            double[] activations = doubles(head.activations());
+            assertThatIllegalStateException()
+                    .isThrownBy(() -> head.retakeTokens(tokens))
+                    .withMessageContaining("not released");
+            head.releaseTokens();
+            assertThatIllegalStateException()
+                    .isThrownBy(() -> head.backward(weight, true, true))
+                    .withMessageContaining("take them again");
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> head.retakeTokens(tokens.narrow(0, 0, 2)))
+                    .withMessageContaining("[2, 9, 16]");
+            head.retakeTokens(tokens.clone());
+            LexicalHead.Gradients gradients = head.backward(weight, true, true);
+            assertThat(activations).isEqualTo(expected.activations);
+            assertThat(doubles(gradients.tokens())).isEqualTo(expected.gradTokens);
+            assertThat(doubles(gradients.codebook())).isEqualTo(expected.gradCodebook);
+        }
+    }
+
+    @Test
     void agreesWithAutogradInFloat32(RandomSource random) {
         for (long[] size : new long[][] {{3, 17, 32, 257}, {4, 1, 24, 129}, {1, 5, 7, 3}}) {
             Tensor tokens = gaussians(random, 0.5, size[0], size[1], size[2]);

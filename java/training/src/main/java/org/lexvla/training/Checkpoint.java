@@ -83,8 +83,12 @@ public final class Checkpoint {
         return Optional.empty();
     }
 
-    /** Checks a checkpoint; an error says what is wrong with it. */
-    static Checkpoint open(Path directory) throws IOException {
+    /**
+     * Opens one.
+     *
+     * @throws IOException if it is damaged, saying what is wrong with it
+     */
+    public static Checkpoint open(Path directory) throws IOException {
         Path file = directory.resolve(MANIFEST);
         Manifest manifest;
         try {

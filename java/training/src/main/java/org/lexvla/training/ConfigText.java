@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -184,6 +185,15 @@ final class ConfigText {
 
     private static String last(String key) {
         return key.substring(key.lastIndexOf('.') + 1);
+    }
+
+    /** Settings with some of them set. */
+    static TrainingConfig with(TrainingConfig config, String... settings) {
+        try {
+            return read(config, null, List.of(settings));
+        } catch (IOException e) {
+            throw new UncheckedIOException("no file is read", e);
+        }
     }
 
     /** A setting with two values. */

@@ -54,6 +54,14 @@ final class Optimization implements AutoCloseable {
         return parameters;
     }
 
+    /** All gradients that there are. */
+    List<Tensor> gradients() {
+        return parameters.values().stream()
+                .map(Tensor::grad)
+                .filter(Tensor::defined)
+                .toList();
+    }
+
     /** The optimizer, whose state a checkpoint holds. */
     Adam adam() {
         return adam;

@@ -20,6 +20,17 @@ final class RandomState {
         return states;
     }
 
+    /** Of states that are a row for each process those of one; none for a process that there was not. */
+    static Map<String, Tensor> ofProcess(int rank, Map<String, Tensor> all) {
+        Map<String, Tensor> states = new LinkedHashMap<>();
+        all.forEach((name, rows) -> {
+            if (name.startsWith(PREFIX) && rank < rows.size(0)) {
+                states.put(name, rows.narrow(0, rank, 1).view(-1));
+            }
+        });
+        return states;
+    }
+
     /** Sets them again. */
     static void restore(Device device, Map<String, Tensor> states) {
         generators(device).forEach((name, generator) -> {

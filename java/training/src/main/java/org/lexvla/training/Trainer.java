@@ -38,6 +38,7 @@ public final class Trainer {
     private final CaptionSource data;
     private final TrainingConfig config;
     private final Path out;
+    private final Processes processes;
     private final int steps;
     private final Schedule schedule;
     private final TrainingStep oneStep;
@@ -47,15 +48,21 @@ public final class Trainer {
     private int skipped;
     private int skippedInARow;
 
-    private Trainer(LexVla model, CaptionSource data, TrainingConfig config, Path out) throws IOException {
+    private Trainer(LexVla model, CaptionSource data, TrainingConfig config, Path out, Processes processes)
+            throws IOException {
+        if (config.batch() % processes.size() != 0) {
+            throw new IllegalArgumentException("a batch of " + config.batch() + " cannot be split evenly among "
+                    + processes.size() + " processes: set batch to a multiple of " + processes.size());
+        }
         this.model = model;
         this.data = data;
         this.config = config;
         this.out = out;
+        this.processes = processes;
         this.steps = config.stepsOver(data.size());
         this.schedule = new Schedule(
                 steps, config.optimizer().warmupSteps(), config.loss().lambda().steps());
-        this.oneStep = new TrainingStep(model, config);
+        this.oneStep = new TrainingStep(model, config, processes);
         this.checkpoints = CheckpointDirectory.of(out);
         this.trainsLora = model.config().textSide() == TextSide.LANGUAGE_MODEL;
         this.trainsLanguageModel = trainsLora && !config.text().frozen();
@@ -76,7 +83,23 @@ public final class Trainer {
     public static int run(
             LexVla model, CaptionSource data, TrainingConfig config, Path out, Consumer<StepReport> listener)
             throws IOException {
-        return new Trainer(model, data, config, out).begin(listener);
+        return run(model, data, config, out, Processes.alone(), listener);
+    }
+
+    /**
+     * As {@link #run(LexVla, CaptionSource, TrainingConfig, Path, Consumer)} together with other processes, which call it with the same
+     * arguments. Each takes its part of every batch; the weights of the first one are those that all begin with. The first one
+     * writes and is the only one whose listener is called.
+     */
+    public static int run(
+            LexVla model,
+            CaptionSource data,
+            TrainingConfig config,
+            Path out,
+            Processes processes,
+            Consumer<StepReport> listener)
+            throws IOException {
+        return new Trainer(model, data, config, out, processes).begin(listener);
     }
 
     /**
@@ -97,12 +120,25 @@ public final class Trainer {
             Checkpoint from,
             Consumer<StepReport> listener)
             throws IOException {
-        return new Trainer(model, data, config, out).goOn(from, listener);
+        return resume(model, data, config, out, from, Processes.alone(), listener);
+    }
+
+    /** As {@link #resume(LexVla, CaptionSource, TrainingConfig, Path, Checkpoint, Consumer)} together with other processes. */
+    public static int resume(
+            LexVla model,
+            CaptionSource data,
+            TrainingConfig config,
+            Path out,
+            Checkpoint from,
+            Processes processes,
+            Consumer<StepReport> listener)
+            throws IOException {
+        return new Trainer(model, data, config, out, processes).goOn(from, listener);
     }
 
     private int begin(Consumer<StepReport> listener) throws IOException {
         List<Path> older = checkpoints.newestFirst();
-        if (!older.isEmpty()) {
+        if (processes.first() && !older.isEmpty()) {
             throw new IOException(out + " holds checkpoints of a run, the newest " + older.get(0)
                     + ": go on with that run, or choose another directory");
         }
@@ -111,14 +147,19 @@ public final class Trainer {
 
     private int goOn(Checkpoint from, Consumer<StepReport> listener) throws IOException {
         config.requireContinues(from.config());
-        int threads = torch.get_num_threads();
-        if (threads != from.state().threads()) {
-            LOG.warn(
-                    "the run was begun with {} threads of LibTorch and goes on with {}: its weights will not be the same to the bit",
-                    from.state().threads(),
-                    threads);
-        }
+        warnIfOther("threads of LibTorch", from.state().threads(), torch.get_num_threads());
+        warnIfOther("processes", from.state().processes(), processes.size());
         return run(from, listener);
+    }
+
+    private void warnIfOther(String what, int begun, int now) {
+        if (now != begun && processes.first()) {
+            LOG.warn(
+                    "the run was begun with {} {} and goes on with {}: its weights will not be the same to the bit",
+                    begun,
+                    what,
+                    now);
+        }
     }
 
     @SuppressWarnings("try")
@@ -127,53 +168,64 @@ public final class Trainer {
             throw new IllegalStateException(
                     "LoRA is merged into the matrices of the language model, where it cannot be trained: unmerge it first");
         }
-        Files.createDirectories(out);
-        checkpoints.goOnFrom(from == null ? 0 : from.step());
-        Files.writeString(out.resolve(Checkpoint.SETTINGS), config.yaml());
+        if (processes.first()) {
+            Files.createDirectories(out);
+            checkpoints.goOnFrom(from == null ? 0 : from.step());
+            Files.writeString(out.resolve(Checkpoint.SETTINGS), config.yaml());
+        }
+        processes.await();
         setTraining(true);
         int step = from == null ? 0 : from.step();
         try (StopSignal stop = StopSignal.ofTheJvm();
-                Metrics metrics = Metrics.open(
-                        out.resolve("metrics.jsonl"),
-                        from == null ? 0 : from.state().metricsBytes());
+                Metrics metrics = processes.first()
+                        ? Metrics.open(
+                                out.resolve("metrics.jsonl"),
+                                from == null ? 0 : from.state().metricsBytes())
+                        : null;
                 Optimization optimization = new Optimization(groups(), config.optimizer(), schedule)) {
             DataPosition position = null;
-            if (from == null) {
-                torch.manual_seed(config.seed());
-                if (config.checkpoint().every() > 0) {
-                    write(0, null, metrics, optimization);
-                }
-            } else {
-                position = from.state().data().isEmpty()
-                        ? null
-                        : from.state().data().get(0);
+            // Dropout is another in each process.
+            torch.manual_seed(config.seed() + processes.rank());
+            if (from != null) {
+                position = from.state().positionOf(processes.rank());
                 restore(from, optimization);
             }
+            processes.share(optimization.parameters().values());
+            if (from == null && config.checkpoint().every() > 0) {
+                write(0, null, metrics, optimization);
+            }
             try (BufferAllocator allocator = new RootAllocator();
-                    BatchLoader loader = new BatchLoader(
-                            data,
-                            model.transform(),
-                            config,
-                            Part.WHOLE,
-                            position,
-                            out.resolve(SkippedSample.FILE),
-                            allocator)) {
-                while (step < steps && !stop.requested()) {
+                    BatchLoader loader = loader(position, allocator)) {
+                for (boolean stopping = false; step < steps && !stopping; ) {
                     position = step(step++, loader, optimization, metrics, listener);
-                    if (config.checkpoint().every() > 0
-                                    && (step % config.checkpoint().every() == 0 || step == steps)
-                            || stop.requested()) {
+                    stopping = processes.any(stop.requested());
+                    boolean due = config.checkpoint().every() > 0
+                            && (step % config.checkpoint().every() == 0 || step == steps);
+                    if (due || stopping) {
                         tryToWrite(step, position, metrics, optimization);
                     }
                 }
             }
-            if (step == steps) {
+            if (step == steps && processes.first()) {
                 save(out);
             }
+            processes.await();
             return step;
         } finally {
             setTraining(false);
         }
+    }
+
+    private BatchLoader loader(DataPosition position, BufferAllocator allocator) throws IOException {
+        String skips = processes.first() ? SkippedSample.FILE : "skipped." + processes.rank() + ".jsonl";
+        return new BatchLoader(
+                data,
+                model.transform(),
+                config.withBatch(config.batch() / processes.size()),
+                processes.part(),
+                position,
+                out.resolve(skips),
+                allocator);
     }
 
     private void setTraining(boolean training) {
@@ -221,7 +273,11 @@ public final class Trainer {
                 Batch batch = loader.take()) {
             double waited = secondsSince(began);
             TrainingStep.Result result = oneStep.run(batch, schedule.penalty(step));
-            double norm = Double.isFinite(result.losses().value()) ? optimization.step(step) : Double.NaN;
+            double norm = Double.NaN;
+            if (Double.isFinite(result.losses().value())) {
+                processes.sum(optimization.gradients());
+                norm = optimization.step(step);
+            }
             count(step, result.losses(), norm);
             try (NoGradGuard noGraph = new NoGradGuard()) {
                 InfoNce.clamp(model.logitScale());
@@ -232,11 +288,14 @@ public final class Trainer {
                     result,
                     optimization.learningRate(step),
                     norm,
-                    batch.size(),
+                    config.batch(),
                     seconds,
                     waited,
                     loader.skipped());
             position = batch.after();
+        }
+        if (!processes.first()) {
+            return position;
         }
         if ((step + 1) % config.logEvery() == 0 || step + 1 == steps) {
             metrics.write(report);
@@ -315,23 +374,29 @@ public final class Trainer {
 
     @SuppressWarnings("try")
     private void write(int step, DataPosition position, Metrics metrics, Optimization optimization) throws IOException {
-        RunState state = new RunState(
-                step,
-                position == null ? List.of() : List.of(position),
-                metrics.sync(),
-                optimization.adam().steps(),
-                skipped,
-                skippedInARow,
-                torch.get_num_threads());
-        checkpoints.add(step, config.checkpoint().keep(), directory -> {
-            try (PointerScope scope = new PointerScope()) {
-                save(directory);
-                Map<String, Tensor> tensors =
-                        new LinkedHashMap<>(optimization.adam().state());
-                tensors.putAll(RandomState.of(model.device()));
-                Checkpoint.complete(directory, state, tensors, config);
+        List<DataPosition> positions = RunState.positions(processes.gather(RunState.json(position)));
+        try (PointerScope scope = new PointerScope()) {
+            Map<String, Tensor> tensors =
+                    new LinkedHashMap<>(optimization.adam().state());
+            RandomState.of(model.device())
+                    .forEach((name, state) -> tensors.put(name, processes.gather(state.unsqueeze(0))));
+            if (!processes.first()) {
+                return;
             }
-        });
+            RunState state = new RunState(
+                    step,
+                    positions,
+                    metrics.sync(),
+                    optimization.adam().steps(),
+                    skipped,
+                    skippedInARow,
+                    torch.get_num_threads(),
+                    processes.size());
+            checkpoints.add(step, config.checkpoint().keep(), directory -> {
+                save(directory);
+                Checkpoint.complete(directory, state, tensors, config);
+            });
+        }
     }
 
     @SuppressWarnings("try")
@@ -340,7 +405,7 @@ public final class Trainer {
                 NoGradGuard noGraph = new NoGradGuard()) {
             Map<String, Tensor> tensors = from.tensors(model.device());
             optimization.adam().restore(from.state().optimizerSteps(), optimization.parameters(), tensors);
-            RandomState.restore(model.device(), tensors);
+            RandomState.restore(model.device(), RandomState.ofProcess(processes.rank(), tensors));
             skipped = from.state().skipped();
             skippedInARow = from.state().skippedInARow();
         }

@@ -19,7 +19,9 @@ import org.lexvla.model.UnknownTensors;
  *
  * @param steps         optimizer steps; 0: as many as {@code epochs} ask for
  * @param epochs        passes over the pairs when {@code steps} is 0
- * @param batch         pairs in a step, at least 2: the other pairs are the negatives
+ * @param batch         pairs in a step, of all processes together, at least 2: the other pairs are the negatives
+ * @param microBatch    pairs that go through the towers together, so that memory does not grow with {@code batch}: the loss is that of
+ *                      the whole batch, and the towers run once more; 0: all together
  * @param seed          of shuffling, cropping and everything new in a model; the same seed gives the same run
  * @param logEvery      steps between two lines of {@code metrics.jsonl}
  * @param optimizer     Adam and its schedule
@@ -45,6 +47,7 @@ public record TrainingConfig(
         int steps,
         double epochs,
         int batch,
+        int microBatch,
         long seed,
         int logEvery,
         Optimizer optimizer,
@@ -392,6 +395,7 @@ public record TrainingConfig(
         Range.atLeast("steps", steps, 0);
         Range.atLeast("epochs", epochs, 0);
         Range.atLeast("batch", batch, 2);
+        Range.atLeast("microBatch", microBatch, 0);
         Range.atLeast("logEvery", logEvery, 1);
         Range.atLeast("captionTokens", captionTokens, 1);
         Range.oneOf("textSide", textSide, TextSide.class);
@@ -406,6 +410,7 @@ public record TrainingConfig(
                 0,
                 12,
                 6144,
+                0,
                 0,
                 1,
                 new Optimizer(5e-4, 2000, 0.9, 0.98, 1e-6, 0, 1, 1, 1, 1),
@@ -440,6 +445,11 @@ public record TrainingConfig(
      */
     public static TrainingConfig load(Path file, List<String> settings) throws IOException {
         return ConfigText.read(standard(), file, settings);
+    }
+
+    /** The same with another batch. */
+    TrainingConfig withBatch(int other) {
+        return ConfigText.with(this, "batch=" + other);
     }
 
     /** What may be another when a run goes on: it changes nothing in the weights. */

@@ -3,8 +3,6 @@ package org.lexvla.training;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -12,8 +10,6 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -57,7 +53,7 @@ class ResumeTest {
             assertThat(Trainer.run(model, data, config, shared.resolve("uncut"), report -> {}))
                     .isEqualTo(7);
         }
-        uncut = results(shared.resolve("uncut"));
+        uncut = RunResults.of(shared.resolve("uncut"));
     }
 
     @Test
@@ -70,7 +66,7 @@ class ResumeTest {
             // The checkpoint of a step is written after its report.
             assertThat(last.step()).isEqualTo((cut - 1) / 3 * 3);
             assertThat(resume(run, config)).isEqualTo(7);
-            assertThat(results(run)).as("cut after step %d", cut).isEqualTo(uncut);
+            assertThat(RunResults.of(run)).as("cut after step %d", cut).isEqualTo(uncut);
         }
     }
 
@@ -87,7 +83,7 @@ class ResumeTest {
         }
         Files.delete(out.resolve("model.safetensors"));
         assertThat(resume(out, config)).isEqualTo(7);
-        assertThat(results(out)).isEqualTo(uncut);
+        assertThat(RunResults.of(out)).isEqualTo(uncut);
     }
 
     @Test
@@ -99,7 +95,7 @@ class ResumeTest {
         }
         cutAfter(3, config, out.resolve("cut"));
         resume(out.resolve("cut"), config);
-        assertThat(results(out.resolve("cut"))).isEqualTo(results(out.resolve("whole")));
+        assertThat(RunResults.of(out.resolve("cut"))).isEqualTo(RunResults.of(out.resolve("whole")));
     }
 
     @Test
@@ -138,7 +134,7 @@ class ResumeTest {
         assertThat(Checkpoint.last(out).orElseThrow().step()).isEqualTo(6);
         Files.write(newest.resolve("model.safetensors"), new byte[10]);
         assertThat(resume(out, config)).isEqualTo(7);
-        assertThat(results(out)).isEqualTo(uncut);
+        assertThat(RunResults.of(out)).isEqualTo(uncut);
     }
 
     @Test
@@ -203,7 +199,7 @@ class ResumeTest {
                 }
             });
         }
-        assertThat(results(out)).isEqualTo(uncut);
+        assertThat(RunResults.of(out)).isEqualTo(uncut);
         assertThat(Checkpoint.last(out).orElseThrow().step()).isEqualTo(7);
     }
 
@@ -219,28 +215,28 @@ class ResumeTest {
         Path run = out.resolve("run");
         int kills = 0;
         for (int i = 0; i < 3; i++) {
-            Process child = ResumeChild.start(shared, run, settings);
+            Process child = RunChild.start(shared, run, settings);
             try (BufferedReader lines = new BufferedReader(new InputStreamReader(child.getInputStream()))) {
-                if (ResumeChild.awaitSteps(lines, random.nextInt(60))) {
+                if (RunChild.awaitSteps(lines, random.nextInt(60))) {
                     Thread.sleep(random.nextInt(30));
                     kills++;
                 }
                 child.destroyForcibly().waitFor();
             }
         }
-        Process last = ResumeChild.start(shared, run, settings);
+        Process last = RunChild.start(shared, run, settings);
         String said = new String(last.getInputStream().readAllBytes());
         assertThat(last.waitFor()).as(said).isZero();
         assertThat(kills).isPositive();
-        assertThat(results(run)).isEqualTo(results(whole));
+        assertThat(RunResults.of(run)).isEqualTo(RunResults.of(whole));
     }
 
     @Test
     void toldToEndItWritesACheckpoint() throws Exception {
         String[] settings = {"steps=100000", "checkpoint.every=0"};
-        Process child = ResumeChild.start(shared, out, settings);
+        Process child = RunChild.start(shared, out, settings);
         try (BufferedReader lines = new BufferedReader(new InputStreamReader(child.getInputStream()))) {
-            assertThat(ResumeChild.awaitSteps(lines, 3)).isTrue();
+            assertThat(RunChild.awaitSteps(lines, 3)).isTrue();
             child.destroy();
             assertThat(child.waitFor(60, TimeUnit.SECONDS)).isTrue();
         }
@@ -268,28 +264,5 @@ class ResumeTest {
         try (LexVla model = LexVla.load(last.orElseThrow().directory(), Device.cpu())) {
             return Trainer.resume(model, data, config, run, last.get(), report -> {});
         }
-    }
-
-    /** All weights of a run byte by byte, and its metrics but for what a clock says. */
-    private static Map<String, String> results(Path run) throws IOException {
-        Map<String, String> results = new LinkedHashMap<>();
-        try (Stream<Path> walk = Files.walk(run)) {
-            for (Path file : walk.sorted().toList()) {
-                if (file.toString().endsWith(".safetensors")
-                        && !run.relativize(file).startsWith("checkpoints")) {
-                    results.put(
-                            run.relativize(file).toString(),
-                            java.util.HexFormat.of().formatHex(Files.readAllBytes(file)));
-                }
-            }
-        }
-        List<String> metrics = new ArrayList<>();
-        for (String line : Files.readAllLines(run.resolve("metrics.jsonl"))) {
-            ObjectNode report = (ObjectNode) new ObjectMapper().readTree(line);
-            report.remove(List.of("picturesPerSecond", "seconds", "dataWait", "memory"));
-            metrics.add(report.toString());
-        }
-        results.put("metrics", String.join("\n", metrics));
-        return results;
     }
 }

@@ -12,7 +12,9 @@ final class DeviceOption {
             description = "Where to compute: cpu, cuda or cuda:N (default: ${DEFAULT-VALUE}).")
     private String device;
 
+    /** Each of several processes on a machine has a GPU of its own where none is named. */
     Device get() {
-        return Device.parse(device);
+        String own = System.getenv("LOCAL_RANK");
+        return Device.parse(device.equals("cuda") && own != null ? "cuda:" + own : device);
     }
 }

@@ -2,14 +2,17 @@ package org.lexvla.cli;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.function.Consumer;
 import org.lexvla.model.LexVla;
 import org.lexvla.training.CaptionSource;
 import org.lexvla.training.Checkpoint;
 import org.lexvla.training.FreshModel;
+import org.lexvla.training.Processes;
 import org.lexvla.training.SkippedSample;
 import org.lexvla.training.StepReport;
 import org.lexvla.training.Trainer;
@@ -17,7 +20,9 @@ import org.lexvla.training.TrainingConfig;
 import org.lexvla.training.TrainingPlan;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 /** Trains a model on captioned pictures. */
 @Command(
@@ -36,6 +41,8 @@ import picocli.CommandLine.Option;
             "Cut off: ./lexvla train --data captions.tsv --out run --resume"
         })
 final class TrainCommand implements Callable<Integer> {
+    private static final String PROCESSES = "--processes";
+
     @Option(
             names = "--data",
             required = true,
@@ -80,6 +87,19 @@ final class TrainCommand implements Callable<Integer> {
             description = "With --plan: memory of the device, for another machine than this one.")
     private Double memory;
 
+    @Option(
+            names = PROCESSES,
+            paramLabel = "N",
+            defaultValue = "1",
+            description = {
+                "Train in N processes on this machine, each with its part of every batch (default: ${DEFAULT-VALUE}).",
+                "On several machines start each process with torchrun, or set WORLD_SIZE, RANK, MASTER_ADDR and MASTER_PORT."
+            })
+    private int processes;
+
+    @Spec
+    private CommandSpec spec;
+
     @Mixin
     private ConfigOptions config;
 
@@ -93,15 +113,38 @@ final class TrainCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
+        if (processes < 1) {
+            throw new IllegalArgumentException(PROCESSES + " is " + processes + ", must be at least 1");
+        }
         if (plan) {
             TrainingConfig planned = config.get();
             plan(planned, CaptionSource.open(data, planned.data()));
             return 0;
         }
-        Checkpoint from = null;
-        if (resume) {
-            from = Checkpoint.last(out).orElse(null);
-        } else {
+        if (processes > 1) {
+            LocalProcesses.run(processes, withoutProcesses());
+            return 0;
+        }
+        try (Processes together = Processes.meet(System.getenv(), device.get())) {
+            return call(together);
+        }
+    }
+
+    /** The arguments as they were given, but for the number of processes. */
+    private List<String> withoutProcesses() {
+        List<String> arguments =
+                new ArrayList<>(spec.root().commandLine().getParseResult().originalArgs());
+        int at = arguments.indexOf(PROCESSES);
+        if (at >= 0) {
+            arguments.subList(at, at + 2).clear();
+        }
+        arguments.removeIf(argument -> argument.startsWith(PROCESSES + "="));
+        return arguments;
+    }
+
+    private int call(Processes together) throws IOException {
+        Checkpoint from = resume ? last(together) : null;
+        if (!resume && together.isFirst()) {
             Inputs.requireAbsent(out);
         }
         TrainingConfig settings = config.get(from == null ? null : from.settings());
@@ -110,30 +153,67 @@ final class TrainCommand implements Callable<Integer> {
         HeldOut heldOut = settings.evaluation().every() == 0
                 ? null
                 : HeldOut.open(Path.of(settings.evaluation().data()), console);
-        tell(settings);
+        if (together.isFirst()) {
+            tell(settings);
+        }
         long start = System.nanoTime();
         int steps = settings.stepsOver(pairs.size());
-        int done;
-        try (LexVla trained = begin(from, settings, pairs)) {
+        try (LexVla trained = begin(from, settings, pairs, together)) {
+            if (!together.isFirst()) {
+                train(trained, pairs, settings, from, together, report -> {});
+                return 0;
+            }
+            int done;
             try (Progress progress = console.progress("train", "steps", steps)) {
                 try (RunWatch watch = new RunWatch(trained, settings, out, heldOut, progress)) {
-                    done = from == null
-                            ? Trainer.run(trained, pairs, settings, out, watch)
-                            : Trainer.resume(trained, pairs, settings, out, from, watch);
+                    done = train(trained, pairs, settings, from, together, watch);
                     last = watch.last();
                 }
             }
+            report(pairs, done, steps, (System.nanoTime() - start) / 1e9);
+            return 0;
         }
-        report(pairs, done, steps, (System.nanoTime() - start) / 1e9);
-        return 0;
     }
 
-    private LexVla begin(Checkpoint from, TrainingConfig settings, CaptionSource pairs) throws IOException {
+    /** The one that the first process takes: another may look while it is removing old ones. */
+    private Checkpoint last(Processes together) throws IOException {
+        String found = "";
+        if (together.isFirst()) {
+            found = Checkpoint.last(out)
+                    .map(checkpoint -> checkpoint.directory().toString())
+                    .orElse("");
+        }
+        found = together.gather(found).get(0);
+        return found.isEmpty() ? null : Checkpoint.open(Path.of(found));
+    }
+
+    private int train(
+            LexVla trained,
+            CaptionSource pairs,
+            TrainingConfig settings,
+            Checkpoint from,
+            Processes together,
+            Consumer<StepReport> listener)
+            throws IOException {
+        return from == null
+                ? Trainer.run(trained, pairs, settings, out, together, listener)
+                : Trainer.resume(trained, pairs, settings, out, from, together, listener);
+    }
+
+    private LexVla begin(Checkpoint from, TrainingConfig settings, CaptionSource pairs, Processes together)
+            throws IOException {
         if (from != null) {
-            console.line("Going on after step %d", from.step());
+            if (together.isFirst()) {
+                console.line("Going on after step %d", from.step());
+            }
             return LexVla.load(from.directory(), device.get());
         }
-        return model == null ? fresh(settings, pairs) : LexVla.load(model, device.get());
+        if (model != null) {
+            return LexVla.load(model, device.get());
+        }
+        LexVla made = together.isFirst() ? fresh(settings, pairs) : null;
+        together.await();
+        return made != null ? made : FreshModel.open(settings, pairs, out, device.get());
     }
 
     private LexVla fresh(TrainingConfig settings, CaptionSource pairs) throws IOException {

@@ -68,6 +68,21 @@ class CommandsTest {
     }
 
     @Test
+    void trainsInSeveralProcesses() throws Exception {
+        String many = directory.resolve("many").toString();
+        TinyRun.Said said = lexvla(
+                "train", "--data", table, "--config", config, "--out", many, "--processes", "2", "--set", "steps=2");
+        assertThat(said.code()).as(said.err()).isZero();
+        assertThat(Files.readAllLines(Path.of(many, "metrics.jsonl"))).hasSize(2);
+        assertThat(Path.of(many, "config.json")).exists();
+        // What one of them complains of ends all.
+        TinyRun.Said refused = lexvla(
+                "train", "--data", table, "--config", config, "--out", many + "3", "--processes=3", "--set", "steps=2");
+        assertThat(refused.code()).isOne();
+        assertThat(refused.err()).contains("of 3 ended with exit code 1").contains("--resume");
+    }
+
+    @Test
     void trainMakesAModelAndNamesThePictureItCouldNotRead() throws Exception {
         assertThat(training.code()).as(training.err()).isZero();
         JsonNode result = training.json();

@@ -75,6 +75,16 @@ public final class FreshModel {
         return LexVla.init(vision, text, options(config, text, captions).withDevice(device));
     }
 
+    /** The same model as {@link #create} gave, from the backbones that it left: for the other processes of a run. */
+    public static LexVla open(TrainingConfig config, CaptionSource source, Path directory, Device device)
+            throws IOException {
+        Path text = directory.resolve("text");
+        return LexVla.init(
+                directory.resolve("vision"),
+                text,
+                options(config, text, source.captions(READ_CAPTIONS)).withDevice(device));
+    }
+
     /** How the settings make a model of two backbones. */
     public static InitOptions options(TrainingConfig config, Path text, List<String> captions) throws IOException {
         TrainingConfig.Lora lora = config.lora();

@@ -85,7 +85,10 @@ public final class Processes implements AutoCloseable {
                     ? host
                     : new ProcessGroupNCCL(new PrefixStore("nccl", store), part.rank(), part.of());
             return new Processes(
-                    part, store.retainReference(), host.retainReference(), fast == host ? host : fast.retainReference());
+                    part,
+                    store.retainReference(),
+                    host.retainReference(),
+                    fast == host ? host : fast.retainReference());
         } catch (RuntimeException e) {
             throw new IllegalStateException(
                     "process " + part.rank() + " of " + size + " did not meet the others at " + address + ":" + port
@@ -136,7 +139,7 @@ public final class Processes implements AutoCloseable {
     }
 
     /** Whether this one speaks and writes for all. */
-    public boolean first() {
+    public boolean isFirst() {
         return rank() == 0;
     }
 

@@ -138,7 +138,7 @@ public final class Trainer {
 
     private int begin(Consumer<StepReport> listener) throws IOException {
         List<Path> older = checkpoints.newestFirst();
-        if (processes.first() && !older.isEmpty()) {
+        if (processes.isFirst() && !older.isEmpty()) {
             throw new IOException(out + " holds checkpoints of a run, the newest " + older.get(0)
                     + ": go on with that run, or choose another directory");
         }
@@ -153,7 +153,7 @@ public final class Trainer {
     }
 
     private void warnIfOther(String what, int begun, int now) {
-        if (now != begun && processes.first()) {
+        if (now != begun && processes.isFirst()) {
             LOG.warn(
                     "the run was begun with {} {} and goes on with {}: its weights will not be the same to the bit",
                     begun,
@@ -168,7 +168,7 @@ public final class Trainer {
             throw new IllegalStateException(
                     "LoRA is merged into the matrices of the language model, where it cannot be trained: unmerge it first");
         }
-        if (processes.first()) {
+        if (processes.isFirst()) {
             Files.createDirectories(out);
             checkpoints.goOnFrom(from == null ? 0 : from.step());
             Files.writeString(out.resolve(Checkpoint.SETTINGS), config.yaml());
@@ -177,7 +177,7 @@ public final class Trainer {
         setTraining(true);
         int step = from == null ? 0 : from.step();
         try (StopSignal stop = StopSignal.ofTheJvm();
-                Metrics metrics = processes.first()
+                Metrics metrics = processes.isFirst()
                         ? Metrics.open(
                                 out.resolve("metrics.jsonl"),
                                 from == null ? 0 : from.state().metricsBytes())
@@ -206,7 +206,7 @@ public final class Trainer {
                     }
                 }
             }
-            if (step == steps && processes.first()) {
+            if (step == steps && processes.isFirst()) {
                 save(out);
             }
             processes.await();
@@ -217,7 +217,7 @@ public final class Trainer {
     }
 
     private BatchLoader loader(DataPosition position, BufferAllocator allocator) throws IOException {
-        String skips = processes.first() ? SkippedSample.FILE : "skipped." + processes.rank() + ".jsonl";
+        String skips = processes.isFirst() ? SkippedSample.FILE : "skipped." + processes.rank() + ".jsonl";
         return new BatchLoader(
                 data,
                 model.transform(),
@@ -294,7 +294,7 @@ public final class Trainer {
                     loader.skipped());
             position = batch.after();
         }
-        if (!processes.first()) {
+        if (!processes.isFirst()) {
             return position;
         }
         if ((step + 1) % config.logEvery() == 0 || step + 1 == steps) {
@@ -380,7 +380,7 @@ public final class Trainer {
                     new LinkedHashMap<>(optimization.adam().state());
             RandomState.of(model.device())
                     .forEach((name, state) -> tensors.put(name, processes.gather(state.unsqueeze(0))));
-            if (!processes.first()) {
+            if (!processes.isFirst()) {
                 return;
             }
             RunState state = new RunState(

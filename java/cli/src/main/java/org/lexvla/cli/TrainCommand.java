@@ -206,10 +206,10 @@ final class TrainCommand implements Callable<Integer> {
             if (together.isFirst()) {
                 console.line("Going on after step %d", from.step());
             }
-            return LexVla.load(from.directory(), device.get());
+            return LexVla.load(from.directory(), device.get(), settings.backboneType(), null);
         }
         if (model != null) {
-            return LexVla.load(model, device.get());
+            return LexVla.load(model, device.get(), settings.backboneType(), null);
         }
         LexVla made = together.isFirst() ? fresh(settings, pairs) : null;
         together.await();

@@ -39,12 +39,39 @@ final class Adam implements AutoCloseable {
 
     /** Moves a parameter against its gradient. */
     void update(String name, Tensor parameter, Tensor gradient, double rate) {
-        Tensor towards = decayed(parameter, gradient);
-        Moments own = moments.computeIfAbsent(
+        move(parameter, gradient, moments(name, parameter), rate);
+    }
+
+    /**
+     * Moves the rows of a matrix whose gradient is not zero throughout. Unlike {@link #update} it leaves the other rows and their moments
+     * as they are: these do not go on where they were going, and their means decay by the steps in which they have a gradient, not by
+     * all steps, for which they are corrected all the same. With a gradient in every row both do the same.
+     */
+    void updateTouched(String name, Tensor matrix, Tensor gradient, double rate) {
+        Moments own = moments(name, matrix);
+        Tensor touched = gradient.ne(new Scalar(0)).any(1, false).nonzero().view(-1);
+        if (touched.numel() == 0) {
+            return;
+        }
+        Tensor rows = torch.index_select(matrix.detach(), 0, touched);
+        Moments some =
+                new Moments(torch.index_select(own.mean(), 0, touched), torch.index_select(own.square(), 0, touched));
+        move(rows, torch.index_select(gradient, 0, touched), some, rate);
+        matrix.index_copy_(0, touched, rows);
+        own.mean().index_copy_(0, touched, some.mean());
+        own.square().index_copy_(0, touched, some.square());
+    }
+
+    private Moments moments(String name, Tensor parameter) {
+        return moments.computeIfAbsent(
                 name,
                 n -> new Moments(
                         torch.zeros_like(parameter).retainReference(),
                         torch.zeros_like(parameter).retainReference()));
+    }
+
+    private void move(Tensor parameter, Tensor gradient, Moments own, double rate) {
+        Tensor towards = decayed(parameter, gradient);
         own.mean().mul_(new Scalar(settings.beta1())).add_(towards, new Scalar(1 - settings.beta1()));
         own.square().mul_(new Scalar(settings.beta2())).addcmul_(towards, towards, new Scalar(1 - settings.beta2()));
         double meanBias = 1 - Math.pow(settings.beta1(), steps);

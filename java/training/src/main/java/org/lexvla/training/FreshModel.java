@@ -91,6 +91,7 @@ public final class FreshModel {
         try (Tokenizer tokenizer = Tokenizer.load(text)) {
             return InitOptions.standard()
                     .withSeed(config.seed())
+                    .withType(config.backboneType())
                     .withVocabulary(rule(config), counts(config, tokenizer, captions))
                     .withPrompt(prompt(config))
                     .withPoolCls(config.poolCls())

@@ -22,6 +22,7 @@ final class MicroBatch implements AutoCloseable {
     private final int from;
     private final int to;
     private final boolean readsTexts;
+    private final Tensor codebook;
     private final Map<String, Tensor> randomState = new LinkedHashMap<>();
     private final List<Pointer> kept = new ArrayList<>();
     private Tensor imageTokens;
@@ -29,12 +30,14 @@ final class MicroBatch implements AutoCloseable {
     private LexicalHead.Forward images;
     private LexicalHead.Forward texts;
 
-    MicroBatch(LexVla model, Batch batch, int from, int to, boolean readsTexts) {
+    /** @param codebook Z_img in the type that the head is to multiply in */
+    MicroBatch(LexVla model, Batch batch, int from, int to, boolean readsTexts, Tensor codebook) {
         this.model = model;
         this.batch = batch;
         this.from = from;
         this.to = to;
         this.readsTexts = readsTexts;
+        this.codebook = codebook;
     }
 
     /** The head's result for the pictures. */
@@ -73,12 +76,12 @@ final class MicroBatch implements AutoCloseable {
                 textTokens = keep(model.textTokens(prompts.ids(), prompts.mask()));
             }
             if (again) {
-                images.retakeTokens(imageTokens);
+                images.retakeTokens(imageTokens.detach().to(codebook.scalar_type()));
                 if (readsTexts) {
                     texts.retakeTokens(textTokens);
                 }
             } else {
-                images = LexicalHead.forward(imageTokens, model.imageCodebook(), null);
+                images = LexicalHead.forward(imageTokens.detach().to(codebook.scalar_type()), codebook, null);
                 if (readsTexts) {
                     texts = LexicalHead.forward(textTokens, model.packedTextCodebook(), null);
                 }
@@ -122,7 +125,7 @@ final class MicroBatch implements AutoCloseable {
             if (codebookSum == null) {
                 outer.attach(towards.codebook());
             }
-            TrainingStep.push(imageTokens, towards.tokens());
+            TrainingStep.push(imageTokens, towards.tokens().to(imageTokens.scalar_type()));
             if (textGradients != null) {
                 TrainingStep.push(
                         textTokens,

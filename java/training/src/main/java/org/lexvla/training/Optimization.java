@@ -16,9 +16,14 @@ final class Optimization implements AutoCloseable {
     /**
      * Parameters whose learning rate is a multiple of that of the run.
      *
-     * @param parameters by name; no other group has the same names
+     * @param parameters  by name; no other group has the same names
+     * @param touchedRows whether only rows with a gradient are moved, see {@link Adam#updateTouched}
      */
-    record Group(Map<String, Tensor> parameters, double factor) {
+    record Group(Map<String, Tensor> parameters, double factor, boolean touchedRows) {
+        Group(Map<String, Tensor> parameters, double factor) {
+            this(parameters, factor, false);
+        }
+
         /** Of parameters whose state nobody will ask for by name. */
         static Group of(Collection<Tensor> parameters, double factor) {
             Map<String, Tensor> numbered = new LinkedHashMap<>();
@@ -97,7 +102,9 @@ final class Optimization implements AutoCloseable {
             group.parameters().forEach((name, parameter) -> {
                 Tensor gradient = parameter.grad();
                 // A parameter that no loss depends on has none.
-                if (gradient.defined()) {
+                if (gradient.defined() && group.touchedRows()) {
+                    adam.updateTouched(name, parameter, gradient, rate * group.factor());
+                } else if (gradient.defined()) {
                     adam.update(name, parameter, gradient, rate * group.factor());
                 }
             });

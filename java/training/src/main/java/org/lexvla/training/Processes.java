@@ -62,6 +62,7 @@ public final class Processes implements AutoCloseable {
      * @throws IllegalArgumentException if one of them is missing or no number
      * @throws IllegalStateException    if the others do not come
      */
+    @SuppressWarnings("try")
     public static Processes meet(Map<String, String> environment, Device device) {
         if (!environment.containsKey("WORLD_SIZE")) {
             return alone();

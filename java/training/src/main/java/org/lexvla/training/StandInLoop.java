@@ -17,7 +17,7 @@ final class StandInLoop {
     static Optimization optimization(Collection<Tensor> parameters, TrainingConfig.Preparation settings) {
         return new Optimization(
                 List.of(Optimization.Group.of(parameters, 1)),
-                new TrainingConfig.Optimizer(settings.learningRate(), 0, 0.9, 0.98, 1e-8, 0, 1, 1, 1, 1),
+                new TrainingConfig.Optimizer(settings.learningRate(), 0, 0.9, 0.98, 1e-8, 0, 1, 1, 1, 1, "all"),
                 new Schedule(settings.steps(), settings.steps() / 10, 0));
     }
 

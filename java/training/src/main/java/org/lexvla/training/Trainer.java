@@ -27,7 +27,8 @@ import org.slf4j.LoggerFactory;
  * long as the number of LibTorch's threads is the same, whether or not the run was interrupted: every so many steps, and when the
  * JVM is told to end, a {@link Checkpoint} is written, from which {@link #resume} goes on.
  *
- * <p>The directory of the run becomes a model directory: {@code config.json} and weights as {@link LexVla#save} writes them, besides
+ * <p>The directory of the run becomes a model directory: {@code config.json} and weights as {@link LexVla#save} writes them (and the mean of the
+ * weights under {@code ema/} if one is kept), besides
  * {@code training.yaml} (the settings in effect), {@code metrics.jsonl} (a {@link StepReport} per line), {@code skipped.jsonl} (a
  * {@link SkippedSample} per line, if there is any), backbones that were trained under {@code vision/} and {@code text/}, and {@code checkpoints/}.
  */
@@ -182,37 +183,52 @@ public final class Trainer {
                                 out.resolve("metrics.jsonl"),
                                 from == null ? 0 : from.state().metricsBytes())
                         : null;
-                Optimization optimization = new Optimization(groups(), config.optimizer(), schedule)) {
+                Optimization optimization = new Optimization(groups(), config.optimizer(), schedule);
+                WeightMean mean = mean(optimization)) {
             DataPosition position = null;
             // Dropout is another in each process.
             torch.manual_seed(config.seed() + processes.rank());
             if (from != null) {
                 position = from.state().positionOf(processes.rank());
-                restore(from, optimization);
+                restore(from, optimization, mean);
             }
             processes.share(optimization.parameters().values());
             if (from == null && config.checkpoint().every() > 0) {
-                write(0, null, metrics, optimization);
+                write(0, null, metrics, optimization, mean);
             }
             try (BufferAllocator allocator = new RootAllocator();
                     BatchLoader loader = loader(position, allocator)) {
                 for (boolean stopping = false; step < steps && !stopping; ) {
-                    position = step(step++, loader, optimization, metrics, listener);
+                    position = step(step++, loader, optimization, mean, metrics, listener);
                     stopping = processes.any(stop.requested());
                     boolean due = config.checkpoint().every() > 0
                             && (step % config.checkpoint().every() == 0 || step == steps);
                     if (due || stopping) {
-                        tryToWrite(step, position, metrics, optimization);
+                        tryToWrite(step, position, metrics, optimization, mean);
                     }
                 }
             }
             if (step == steps && processes.isFirst()) {
                 save(out);
+                saveMean(mean);
             }
             processes.await();
             return step;
         } finally {
             setTraining(false);
+        }
+    }
+
+    /** Null if none is asked for. */
+    private WeightMean mean(Optimization optimization) {
+        return config.ema().decay() == 0 ? null : new WeightMean(config.ema().decay(), optimization.parameters());
+    }
+
+    private void saveMean(WeightMean mean) throws IOException {
+        if (mean != null) {
+            mean.exchange();
+            save(out.resolve("ema"));
+            mean.exchange();
         }
     }
 
@@ -250,7 +266,10 @@ public final class Trainer {
         if (trainsLora) {
             groups.add(new Optimization.Group(named("lora.", model.lora().parameters()), settings.loraFactor()));
         }
-        groups.add(new Optimization.Group(Map.of("image_codebook", model.imageCodebook()), settings.codebookFactor()));
+        groups.add(new Optimization.Group(
+                Map.of("image_codebook", model.imageCodebook()),
+                settings.codebookFactor(),
+                settings.touchedRowsOnly()));
         groups.add(new Optimization.Group(Map.of("logit_scale", model.logitScale()), settings.scaleFactor()));
         return groups;
     }
@@ -264,7 +283,12 @@ public final class Trainer {
     /** Makes a step and says where the data are after it. */
     @SuppressWarnings("try")
     private DataPosition step(
-            int step, BatchLoader loader, Optimization optimization, Metrics metrics, Consumer<StepReport> listener)
+            int step,
+            BatchLoader loader,
+            Optimization optimization,
+            WeightMean mean,
+            Metrics metrics,
+            Consumer<StepReport> listener)
             throws IOException {
         long began = System.nanoTime();
         StepReport report;
@@ -281,6 +305,9 @@ public final class Trainer {
             count(step, result.losses(), norm);
             try (NoGradGuard noGraph = new NoGradGuard()) {
                 InfoNce.clamp(model.logitScale());
+            }
+            if (mean != null && Double.isFinite(norm)) {
+                mean.add(optimization.adam().steps());
             }
             double seconds = secondsSince(began);
             report = report(
@@ -364,20 +391,25 @@ public final class Trainer {
     }
 
     /** A checkpoint that cannot be written does not end the run: an older one is there, and the disk may have room again. */
-    private void tryToWrite(int step, DataPosition position, Metrics metrics, Optimization optimization) {
+    private void tryToWrite(
+            int step, DataPosition position, Metrics metrics, Optimization optimization, WeightMean mean) {
         try {
-            write(step, position, metrics, optimization);
+            write(step, position, metrics, optimization, mean);
         } catch (IOException e) {
             LOG.error("no checkpoint of step {} could be written, older ones are kept: {}", step, e.toString());
         }
     }
 
     @SuppressWarnings("try")
-    private void write(int step, DataPosition position, Metrics metrics, Optimization optimization) throws IOException {
+    private void write(int step, DataPosition position, Metrics metrics, Optimization optimization, WeightMean mean)
+            throws IOException {
         List<DataPosition> positions = RunState.positions(processes.gather(RunState.json(position)));
         try (PointerScope scope = new PointerScope()) {
             Map<String, Tensor> tensors =
                     new LinkedHashMap<>(optimization.adam().state());
+            if (mean != null) {
+                tensors.putAll(mean.state());
+            }
             RandomState.of(model.device())
                     .forEach((name, state) -> tensors.put(name, processes.gather(state.unsqueeze(0))));
             if (!processes.isFirst()) {
@@ -400,12 +432,15 @@ public final class Trainer {
     }
 
     @SuppressWarnings("try")
-    private void restore(Checkpoint from, Optimization optimization) {
+    private void restore(Checkpoint from, Optimization optimization, WeightMean mean) {
         try (PointerScope scope = new PointerScope();
                 NoGradGuard noGraph = new NoGradGuard()) {
             Map<String, Tensor> tensors = from.tensors(model.device());
             optimization.adam().restore(from.state().optimizerSteps(), optimization.parameters(), tensors);
             RandomState.restore(model.device(), RandomState.ofProcess(processes.rank(), tensors));
+            if (mean != null) {
+                mean.restore(tensors);
+            }
             skipped = from.state().skipped();
             skippedInARow = from.state().skippedInARow();
         }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonIgnore;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.lexvla.lexical.Sparsification;
 import org.lexvla.model.BackboneOptions;
 import org.lexvla.model.DinoV2Config;
@@ -22,9 +23,12 @@ import org.lexvla.model.UnknownTensors;
  * @param batch         pairs in a step, of all processes together, at least 2: the other pairs are the negatives
  * @param microBatch    pairs that go through the towers together, so that memory does not grow with {@code batch}: the loss is that of
  *                      the whole batch, and the towers run once more; 0: all together
+ * @param precision     float32; or bfloat16: frozen backbones and the head's products in bfloat16 with sums in float32, all that is
+ *                      trained and its optimizer in float32
  * @param seed          of shuffling, cropping and everything new in a model; the same seed gives the same run
  * @param logEvery      steps between two lines of {@code metrics.jsonl}
  * @param optimizer     Adam and its schedule
+ * @param ema           a mean of the weights
  * @param loss          the parts of the loss
  * @param vision        the visual backbone
  * @param text          the language model
@@ -48,9 +52,11 @@ public record TrainingConfig(
         double epochs,
         int batch,
         int microBatch,
+        String precision,
         long seed,
         int logEvery,
         Optimizer optimizer,
+        Ema ema,
         Loss loss,
         Backbone vision,
         Backbone text,
@@ -82,6 +88,8 @@ public record TrainingConfig(
      * @param loraFactor      of the learning rate, for LoRA
      * @param codebookFactor  of the learning rate, for the image codebook
      * @param scaleFactor     of the learning rate, for the logarithm of 1/τ
+     * @param codebookRows    all: Adam over the whole image codebook; touched: over the words that have a gradient in this step, whose
+     *                        moments alone decay ("lazy" Adam)
      */
     public record Optimizer(
             double learningRate,
@@ -93,8 +101,21 @@ public record TrainingConfig(
             double clipNorm,
             double loraFactor,
             double codebookFactor,
-            double scaleFactor) {
+            double scaleFactor,
+            String codebookRows) {
+        private enum Rows {
+            ALL,
+            TOUCHED
+        }
+
+        /** Whether only words with a gradient are moved. */
+        @JsonIgnore
+        boolean touchedRowsOnly() {
+            return Range.oneOf("optimizer.codebookRows", codebookRows, Rows.class) == Rows.TOUCHED;
+        }
+
         public Optimizer {
+            Range.oneOf("optimizer.codebookRows", codebookRows, Rows.class);
             Range.positive("optimizer.learningRate", learningRate);
             Range.atLeast("optimizer.warmupSteps", warmupSteps, 0);
             Range.within("optimizer.beta1", beta1, 0, 1);
@@ -105,6 +126,17 @@ public record TrainingConfig(
             Range.atLeast("optimizer.loraFactor", loraFactor, 0);
             Range.atLeast("optimizer.codebookFactor", codebookFactor, 0);
             Range.atLeast("optimizer.scaleFactor", scaleFactor, 0);
+        }
+    }
+
+    /**
+     * An exponential mean of all that is trained, written beside the model as {@code RUN/ema}.
+     *
+     * @param decay of the mean in a step, such as 0.999; 0: none is kept
+     */
+    public record Ema(double decay) {
+        public Ema {
+            Range.within("ema.decay", decay, 0, 0.999_999);
         }
     }
 
@@ -396,6 +428,11 @@ public record TrainingConfig(
         Range.atLeast("epochs", epochs, 0);
         Range.atLeast("batch", batch, 2);
         Range.atLeast("microBatch", microBatch, 0);
+        Range.oneOf("precision", precision, Precision.class);
+        if (precision(precision) == Precision.BFLOAT16 && !(vision.frozen() && text.frozen())) {
+            throw new IllegalArgumentException("precision is bfloat16, but " + (vision.frozen() ? "text" : "vision")
+                    + ".frozen is false: what is trained is float32, set precision to float32 or freeze the backbone");
+        }
         Range.atLeast("logEvery", logEvery, 1);
         Range.atLeast("captionTokens", captionTokens, 1);
         Range.oneOf("textSide", textSide, TextSide.class);
@@ -411,9 +448,11 @@ public record TrainingConfig(
                 12,
                 6144,
                 0,
+                "float32",
                 0,
                 1,
-                new Optimizer(5e-4, 2000, 0.9, 0.98, 1e-6, 0, 1, 1, 1, 1),
+                new Optimizer(5e-4, 2000, 0.9, 0.98, 1e-6, 0, 1, 1, 1, 1, "all"),
+                new Ema(0),
                 new Loss(Penalty.OVERUSE, new Lambda(5e-4, 1e-3, 2000)),
                 new Backbone(true, false),
                 new Backbone(true, false),
@@ -445,6 +484,28 @@ public record TrainingConfig(
      */
     public static TrainingConfig load(Path file, List<String> settings) throws IOException {
         return ConfigText.read(standard(), file, settings);
+    }
+
+    /** What the numbers of a run are. */
+    private enum Precision {
+        FLOAT32,
+        BFLOAT16
+    }
+
+    private static Precision precision(String name) {
+        return Range.oneOf("precision", name, Precision.class);
+    }
+
+    /** Whether the head multiplies in bfloat16. */
+    @JsonIgnore
+    boolean isBfloat16() {
+        return precision(precision) == Precision.BFLOAT16;
+    }
+
+    /** The element type in which the backbones are to be loaded; null: that of their files. */
+    @JsonIgnore
+    public ScalarType backboneType() {
+        return isBfloat16() ? ScalarType.BFloat16 : null;
     }
 
     /** The same with another batch. */

@@ -63,10 +63,12 @@ final class TrainingStep {
     Result run(Batch batch, double factor) {
         int size = batch.size();
         int together = config.microBatch() == 0 ? size : Math.min(size, config.microBatch());
+        Tensor codebook = model.imageCodebook().detach();
+        Tensor multiplied = config.isBfloat16() ? codebook.to(torch.ScalarType.BFloat16) : codebook;
         List<MicroBatch> parts = new ArrayList<>();
         try {
             for (int from = 0; from < size; from += together) {
-                parts.add(new MicroBatch(model, batch, from, Math.min(size, from + together), readsTexts));
+                parts.add(new MicroBatch(model, batch, from, Math.min(size, from + together), readsTexts, multiplied));
             }
             Representations found = represent(parts, batch);
             Tensor s = processes.gather(found.images()).set_requires_grad(true);

@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @SuppressWarnings("try")
 class AdamTest {
     private static TrainingConfig.Optimizer settings(double weightDecay) {
-        return new TrainingConfig.Optimizer(3e-3, 0, 0.9, 0.98, 1e-6, weightDecay, 0, 1, 1, 1);
+        return new TrainingConfig.Optimizer(3e-3, 0, 0.9, 0.98, 1e-6, weightDecay, 0, 1, 1, 1, "all");
     }
 
     @ParameterizedTest
@@ -82,6 +82,45 @@ class AdamTest {
             assertThatThrownBy(() -> after.restore(1, Map.of("matrix", two.get("vector")), before.state()))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("does not fit what is trained");
+        }
+    }
+
+    @Test
+    void touchedRowsAreMovedAlone() {
+        torch.manual_seed(7);
+        try (PointerScope scope = new PointerScope();
+                NoGradGuard noGraph = new NoGradGuard();
+                Adam all = new Adam(settings(0));
+                Adam touched = new Adam(settings(0))) {
+            Tensor one = torch.randn(5, 3);
+            Tensor other = one.clone();
+            for (int step = 0; step < 4; step++) {
+                Tensor gradient = torch.randn(5, 3);
+                gradient.narrow(0, 1, 2).zero_();
+                all.next();
+                touched.next();
+                all.update("z", one, gradient, 0.1);
+                float[] before = HostTensor.floats(other);
+                touched.updateTouched("z", other, gradient, 0.1);
+                float[] after = HostTensor.floats(other);
+                for (int i = 0; i < after.length; i++) {
+                    boolean row = i / 3 == 1 || i / 3 == 2;
+                    assertThat(after[i] == before[i]).as("element %d", i).isEqualTo(row);
+                }
+            }
+            // Rows that always have a gradient go the same way; rows that never had one stay in both.
+            assertThat(HostTensor.floats(other)).isEqualTo(HostTensor.floats(one));
+            Tensor last = torch.randn(5, 3);
+            last.narrow(0, 0, 1).zero_();
+            all.next();
+            touched.next();
+            all.update("z", one, last, 0.1);
+            touched.updateTouched("z", other, last, 0.1);
+            // A row that had gradients and has none goes on with Adam and rests without.
+            float[] moved = HostTensor.floats(one);
+            float[] rested = HostTensor.floats(other);
+            assertThat(rested[0]).isNotEqualTo(moved[0]);
+            assertThat(rested[14]).isEqualTo(moved[14]);
         }
     }
 

@@ -27,7 +27,14 @@ import org.lexvla.testing.Seeded;
 @Seeded
 class ResumeTest {
     private static final String[] SETTINGS = {
-        "steps=7", "lora.dropout=0.1", "checkpoint.every=3", "checkpoint.keep=2", "data.minScale=0.7"
+        "steps=7",
+        "lora.dropout=0.1",
+        "checkpoint.every=3",
+        "checkpoint.keep=2",
+        "data.minScale=0.7",
+        "microBatch=3",
+        "ema.decay=0.9",
+        "optimizer.codebookRows=touched"
     };
 
     @TempDir

@@ -19,6 +19,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -169,6 +170,53 @@ class TrainerTest {
                 "vision.checkpointing=true",
                 "text.checkpointing=true");
         assertThat(checkpointed).isEqualTo(plain);
+    }
+
+    @Test
+    void bfloat16TrainsFloat32Weights() throws IOException {
+        TrainingConfig config = ToyData.config("precision=bfloat16");
+        List<StepReport> reports = new ArrayList<>();
+        try (LexVla model = fresh(config)) {
+            Trainer.run(model, data, config, out, reports::add);
+            model.trained()
+                    .forEach((name, tensor) ->
+                            assertThat(tensor.scalar_type().intern()).as(name).isEqualTo(ScalarType.Float));
+            Stream.concat(model.vision().parameters().values().stream(), model.text().parameters().values().stream())
+                    .forEach(tensor -> assertThat(tensor.scalar_type().intern()).isEqualTo(ScalarType.BFloat16));
+        }
+        assertThat(mean(reports.subList(25, 30))).isLessThan(0.5 * mean(reports.subList(0, 5)));
+        assertThatThrownBy(() -> ToyData.config("precision=bfloat16", "vision.frozen=false"))
+                .hasMessageContaining("vision.frozen is false");
+    }
+
+    @Test
+    void aMeanOfTheWeightsIsWrittenBeside() throws IOException {
+        TrainingConfig config = ToyData.config("steps=20", "ema.decay=0.9");
+        try (LexVla model = fresh(config)) {
+            float[] begun = floats(model.imageCodebook());
+            List<float[]> after = new ArrayList<>();
+            Trainer.run(model, data, config, out, report -> after.add(floats(model.imageCodebook())));
+            double[] expected = new double[begun.length];
+            for (int i = 0; i < begun.length; i++) {
+                expected[i] = begun[i];
+                for (int step = 1; step <= 20; step++) {
+                    double decay = Math.min(0.9, (1 + step) / (10.0 + step));
+                    expected[i] += (1 - decay) * (after.get(step - 1)[i] - expected[i]);
+                }
+            }
+            try (LexVla mean = LexVla.load(out.resolve("ema"), Device.cpu());
+                    LexVla last = LexVla.load(out, Device.cpu())) {
+                float[] found = floats(mean.imageCodebook());
+                for (int i = 0; i < found.length; i++) {
+                    // Twenty roundings of float32.
+                    assertThat((double) found[i])
+                            .isCloseTo(expected[i], within(20 * 6e-8 * (1 + Math.abs(expected[i]))));
+                }
+                assertThat(floats(last.imageCodebook()))
+                        .isEqualTo(after.get(19))
+                        .isNotEqualTo(found);
+            }
+        }
     }
 
     @Test

@@ -51,9 +51,10 @@ public final class Trainer {
 
     private Trainer(LexVla model, CaptionSource data, TrainingConfig config, Path out, Processes processes)
             throws IOException {
-        if (config.batch() % processes.size() != 0) {
-            throw new IllegalArgumentException("a batch of " + config.batch() + " cannot be split evenly among "
-                    + processes.size() + " processes: set batch to a multiple of " + processes.size());
+        if (config.batch() % processes.size() != 0 || config.batch() < 2 * processes.size()) {
+            throw new IllegalArgumentException("a batch of " + config.batch() + " cannot be split among "
+                    + processes.size() + " processes: set batch to a multiple of " + processes.size()
+                    + ", with two pairs for each at least");
         }
         this.model = model;
         this.data = data;

@@ -89,10 +89,8 @@ class GradientCachingTest {
         }
     }
 
-    private static Map<String, Map<String, float[]>> cut(int microBatch, String... more) throws IOException {
-        List<String> settings = new ArrayList<>(List.of(more));
-        settings.add("microBatch=" + microBatch);
-        TrainingConfig config = ToyData.config(settings.toArray(new String[0]));
+    private static Map<String, Map<String, float[]>> cut(int microBatch) throws IOException {
+        TrainingConfig config = ToyData.config("microBatch=" + microBatch);
         try (LexVla model = model(config);
                 BufferAllocator allocator = new RootAllocator();
                 BatchLoader loader =
@@ -107,26 +105,6 @@ class GradientCachingTest {
             }
             new TrainingStep(model, config, Processes.alone()).run(batch, 1);
             return gradients(model);
-        }
-    }
-
-    /** bfloat16 keeps 8 bits, so that a product is off by 0.4 % at most, and of patches that nearly tie another one may win. */
-    @Test
-    void bfloat16HasNearlyTheSameGradient() throws IOException {
-        Map<String, Map<String, float[]>> wide = cut(3);
-        Map<String, Map<String, float[]>> narrow = cut(3, "precision=bfloat16");
-        for (String group : List.of("adapter", "lora", "codebook", "scale")) {
-            double error = 0;
-            double norm = 0;
-            for (String name : wide.get(group).keySet()) {
-                float[] one = narrow.get(group).get(name);
-                float[] other = wide.get(group).get(name);
-                for (int i = 0; i < other.length; i++) {
-                    error += Math.pow((double) one[i] - other[i], 2);
-                    norm += Math.pow(other[i], 2);
-                }
-            }
-            assertThat(Math.sqrt(error / norm)).as(group).isBetween(1e-6, 0.05);
         }
     }
 

@@ -31,6 +31,8 @@ class ProcessesTest {
     /** Of the largest weight of a tensor: sums of a few thousand float32 numbers in another order, three steps long. */
     private static final double TOLERANCE = 1e-5;
 
+    private static final double RATE = 0.05;
+
     /** With a large eps a step is proportional to its gradient; else Adam would blow up what is only rounding. */
     private static final String[] SETTINGS = {"steps=3", "batch=8", "optimizer.eps=1e-2", "optimizer.learningRate=0.05"
     };
@@ -89,7 +91,12 @@ class ProcessesTest {
             begun = weights(model);
         }
         weights(out.resolve("many")).forEach((name, values) -> {
-            assertThat(worst(values, expected.get(name))).as(name).isLessThan(TOLERANCE * largest(expected.get(name)));
+            // Or of the learning rate, the most that a step moves: some have no gradient but rounding, as a bias that
+            // the softmax does
+            // not see.
+            assertThat(worst(values, expected.get(name)))
+                    .as(name)
+                    .isLessThan(TOLERANCE * Math.max(RATE, largest(expected.get(name))));
             // They were trained, too: far more than they differ.
             if (!name.contains("bias") && !name.contains("norm") && !name.contains("lora_A")) {
                 assertThat(worst(begun.get(name), expected.get(name)))

@@ -206,13 +206,24 @@ public record TrainingPlan(int steps, double epochs, List<Part> parameters, Map<
             memory.put("optimizer", 2 * FLOAT * trained);
             memory.put("pictures", pictures(config));
             memory.put("picture cache, at most", config.data().cache() * 1_000_000L);
-            memory.put("activations", activations(config));
+            TrainingConfig towers = inTowers(config);
+            memory.put("activations", activations(towers));
             memory.put("representations", representations(config.batch()));
             // That of the codebook comes from the head as a whole, and is handed over; a momentary one of Adam.
             memory.put("gradients", FLOAT * (trained + codes));
-            memory.put("momentary", momentary(config));
+            memory.put("momentary", momentary(towers));
+            if (config.ema().decay() > 0) {
+                memory.put("mean of the weights", FLOAT * trained);
+            }
             double epochs = (double) steps * config.batch() / Math.max(1, samples);
             return new TrainingPlan(steps, epochs, List.copyOf(parts), memory, tokens);
+        }
+
+        /** Settings whose batch is what goes through the towers together. */
+        private static TrainingConfig inTowers(TrainingConfig config) {
+            return config.microBatch() == 0 || config.microBatch() >= config.batch()
+                    ? config
+                    : config.withBatch(Math.max(2, config.microBatch()));
         }
 
         /** Batches that are decoded ahead, that which is in use and that which is being filled. */

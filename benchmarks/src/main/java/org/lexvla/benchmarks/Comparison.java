@@ -43,7 +43,13 @@ final class Comparison implements AutoCloseable {
             Map<String, Double> ratios,
             long extraBytes,
             double share,
-            String peak) {}
+            String peak) {
+        /** The times alone. */
+        Timing withoutRatios() {
+            return new Timing(
+                    method, medianMillis, lowestMillis, highestMillis, rounds, Map.of(), extraBytes, share, peak);
+        }
+    }
 
     private final Object benchmark;
     private final List<Method> methods;

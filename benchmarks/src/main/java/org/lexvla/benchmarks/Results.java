@@ -45,10 +45,38 @@ record Results(String date, Map<String, Object> machine, Map<String, String> ver
             List<Comparison.Timing> timings) {
         /** Whether both measured the same: the later one then takes the place. */
         boolean sameSetting(Run other) {
-            return benchmark.equals(other.benchmark)
-                    && threads == other.threads
-                    && parameters.equals(other.parameters)
-                    && methods().equals(other.methods());
+            return sameParameters(other) && methods().equals(other.methods());
+        }
+
+        private boolean sameParameters(Run other) {
+            return benchmark.equals(other.benchmark) && threads == other.threads && parameters.equals(other.parameters);
+        }
+
+        /** This run without the ratios of methods that one of the others has timed at the same setting at a later time. */
+        Run without(List<Run> others) {
+            List<String> again = others.stream()
+                    .filter(other -> sameParameters(other) && other.time.compareTo(time) > 0)
+                    .flatMap(other -> other.timings.stream())
+                    .filter(timing -> !timing.ratios().isEmpty())
+                    .map(Comparison.Timing::method)
+                    .toList();
+            return new Run(
+                    benchmark,
+                    parameters,
+                    threads,
+                    commit,
+                    time,
+                    proof,
+                    facts,
+                    peaks,
+                    timings.stream()
+                            .map(timing -> again.contains(timing.method()) ? timing.withoutRatios() : timing)
+                            .toList());
+        }
+
+        /** Whether a method is held against another. */
+        boolean hasRatios() {
+            return timings.stream().anyMatch(timing -> !timing.ratios().isEmpty());
         }
 
         private List<String> methods() {

@@ -5,10 +5,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -49,15 +51,38 @@ final class TableCommand implements Callable<Integer> {
                 all.add(Results.read(json));
             }
         }
-        String tables = all.stream().map(TableCommand::table).collect(Collectors.joining("\n"));
+        String tables = tables(all);
         Path beside = file.resolveSibling(file.getFileName() + ".part");
         Files.writeString(beside, text.substring(0, begin) + BEGIN + "\n" + tables + text.substring(end));
         Files.move(beside, file, StandardCopyOption.REPLACE_EXISTING);
         return 0;
     }
 
-    /** The runs of one machine: a table for each benchmark, a line for each method and opponent. */
-    static String table(Results results) {
+    /** The newest results first; what was measured again on the same machine is left out. */
+    static String tables(List<Results> all) {
+        return all.stream()
+                .sorted(Comparator.comparing(Results::date).reversed())
+                .map(results -> {
+                    List<Results.Run> same = all.stream()
+                            .filter(other -> other.machine().equals(results.machine()))
+                            .flatMap(other -> other.runs().stream())
+                            .toList();
+                    return table(
+                            results,
+                            results.runs().stream()
+                                    .map(run -> run.without(same))
+                                    .filter(Results.Run::hasRatios)
+                                    .toList());
+                })
+                .filter(table -> !table.isEmpty())
+                .collect(Collectors.joining("\n"));
+    }
+
+    /** Runs of one machine: a table for each benchmark, a line for each method that has opponents. */
+    private static String table(Results results, List<Results.Run> runs) {
+        if (runs.isEmpty()) {
+            return "";
+        }
         StringBuilder text = new StringBuilder(String.format(
                 "%s, %s: %s, %s cores, %s (%s); LibTorch %s, %s.%n",
                 results.date(),
@@ -68,9 +93,9 @@ final class TableCommand implements Callable<Integer> {
                 results.machine().get("extensions"),
                 results.versions().get("libtorch"),
                 results.versions().get("java")));
-        Map<String, List<Results.Run>> byBenchmark = results.runs().stream()
-                .collect(Collectors.groupingBy(Results.Run::benchmark, LinkedHashMap::new, Collectors.toList()));
-        byBenchmark.forEach((benchmark, runs) -> text.append(table(benchmark, runs)));
+        Map<String, List<Results.Run>> byBenchmark =
+                runs.stream().collect(Collectors.groupingBy(Results.Run::benchmark, TreeMap::new, Collectors.toList()));
+        byBenchmark.forEach((benchmark, its) -> text.append(table(benchmark, its)));
         return text.toString();
     }
 
@@ -89,16 +114,28 @@ final class TableCommand implements Callable<Integer> {
         StringBuilder table = new StringBuilder(String.format("%n`%s`: %s%n%n", benchmark, fixed));
         table.append("| method |");
         varying.forEach(name -> table.append(' ').append(name).append(" |"));
-        table.append(" ours | theirs | ratio | of peak | extra memory, ours | theirs |\n|---|");
-        table.append("---|".repeat(varying.size())).append("---:|---|---:|---:|---:|---:|\n");
-        for (Results.Run run : runs) {
-            for (Comparison.Timing timing : run.timings()) {
-                for (String opponent : timing.ratios().keySet()) {
-                    table.append(row(run, varying, timing, opponent));
-                }
+        table.append(" ours | of peak | extra memory | against (time, extra memory) |\n|---|");
+        table.append("---|".repeat(varying.size())).append("---:|---:|---:|---|\n");
+        runs.stream()
+                .sorted((a, b) -> order(a, b, varying))
+                .forEach(run -> run.timings().stream()
+                        .filter(timing -> !timing.ratios().isEmpty())
+                        .forEach(timing -> table.append(row(run, varying, timing))));
+        return table.toString();
+    }
+
+    private static int order(Results.Run a, Results.Run b, List<String> varying) {
+        for (String name : varying) {
+            Object left = settings(a).get(name);
+            Object right = settings(b).get(name);
+            int order = left instanceof Number one && right instanceof Number other
+                    ? Double.compare(one.doubleValue(), other.doubleValue())
+                    : String.valueOf(left).compareTo(String.valueOf(right));
+            if (order != 0) {
+                return order;
             }
         }
-        return table.toString();
+        return 0;
     }
 
     private static Map<String, Object> settings(Results.Run run) {
@@ -107,24 +144,33 @@ final class TableCommand implements Callable<Integer> {
         return settings;
     }
 
-    private static String row(Results.Run run, List<String> varying, Comparison.Timing ours, String opponent) {
-        Comparison.Timing theirs = run.timings().stream()
-                .filter(timing -> timing.method().equals(opponent))
-                .findFirst()
-                .orElseThrow();
+    private static String row(Results.Run run, List<String> varying, Comparison.Timing ours) {
         String settings = varying.stream()
                 .map(name -> " " + settings(run).get(name) + " |")
                 .collect(Collectors.joining());
+        String opponents = ours.ratios().entrySet().stream()
+                .map(ratio -> opponent(run, ratio.getKey(), ratio.getValue()))
+                .collect(Collectors.joining("<br>"));
         return String.format(
-                "| %s |%s %s | %s: %s | **%s×** | %s | %s | %s |%n",
+                "| %s |%s %s | %s | %s | %s |%n",
                 ours.method(),
                 settings,
                 millis(ours.medianMillis()),
-                theirs.method(),
-                millis(theirs.medianMillis()),
-                number(ours.ratios().get(opponent), 2),
                 ours.peak() == null ? "" : number(100 * ours.share(), 0) + " % of " + ours.peak(),
                 megabytes(ours.extraBytes()),
+                opponents);
+    }
+
+    private static String opponent(Results.Run run, String name, double ratio) {
+        Comparison.Timing theirs = run.timings().stream()
+                .filter(timing -> timing.method().equals(name))
+                .findFirst()
+                .orElseThrow();
+        return String.format(
+                "**%s×** %s (%s, %s)",
+                number(ratio, ratio < 10 ? 2 : ratio < 100 ? 1 : 0),
+                name,
+                millis(theirs.medianMillis()),
                 megabytes(theirs.extraBytes()));
     }
 

@@ -101,11 +101,11 @@ class ComparisonTest {
     @Test
     void resultsAreKeptOnePerSettingAndPrinted() throws IOException {
         Path file = directory.resolve("results").resolve("one.json");
-        Results.add(file, results(8, 2.5, "cpu A"));
-        Results.add(file, results(1, 1.5, "cpu A"));
-        Results.add(file, results(8, 3.25, "cpu A"));
+        Results.add(file, results(8, 2.5, "cpu A", "2026-01-01"));
+        Results.add(file, results(1, 1.5, "cpu A", "2026-01-01"));
+        Results.add(file, results(8, 3.25, "cpu A", "2026-01-01"));
         assertThat(Results.read(file).runs()).hasSize(2);
-        assertThatThrownBy(() -> Results.add(file, results(8, 1, "cpu B")))
+        assertThatThrownBy(() -> Results.add(file, results(8, 1, "cpu B", "2026-01-01")))
                 .hasMessageContaining("write to another file");
 
         Path page = directory.resolve("page.md");
@@ -119,24 +119,42 @@ class ComparisonTest {
                 .endsWith("after\n")
                 .doesNotContain("old")
                 .contains("`HeadBenchmark`: threads 2\n")
-                .contains("| trainFused | 8 | 4.00 ms | trainLibTorch: 13.0 ms | **3.25×** "
-                        + "| 50 % of float32 | 1.0 MB | 200 MB |");
+                .containsSubsequence("| trainFused | 1 |", "| trainFused | 8 |")
+                .contains("| trainFused | 8 | 4.00 ms | 50 % of float32 | 1.0 MB "
+                        + "| **3.25×** trainLibTorch (13.0 ms, 200 MB) |");
         Benchmarks.commandLine(new TableCommand()).execute(arguments);
         assertThat(Files.readString(page)).isEqualTo(once);
+
+        // Measured again on another day: only the later figure is printed.
+        Results.add(file.resolveSibling("two.json"), results(8, 4.5, "cpu A", "2026-01-02"));
+        Results.add(file.resolveSibling("other.json"), results(8, 1.25, "cpu B", "2026-01-02"));
+        Benchmarks.commandLine(new TableCommand()).execute(arguments);
+        assertThat(Files.readString(page))
+                .containsSubsequence("2026-01-02,", "**4.50×**", "2026-01-01,", "**1.50×**")
+                .contains("**1.25×**")
+                .doesNotContain("**3.25×**");
 
         Files.writeString(page, "no marks");
         assertThat(Benchmarks.commandLine(new TableCommand()).execute(arguments))
                 .isNotZero();
     }
 
-    private static Results results(int batch, double ratio, String cpu) {
+    private static Results results(int batch, double ratio, String cpu, String date) {
         Map<String, Object> machine = new LinkedHashMap<>(Map.of("cpu", cpu, "cores", 2));
         List<Comparison.Timing> timings = List.of(
                 new Comparison.Timing(
                         "trainFused", 4, 3, 5, 7, Map.of("trainLibTorch", ratio), 1_000_000, 0.5, MachinePeak.FLOAT32),
                 new Comparison.Timing("trainLibTorch", 4 * ratio, 9, 20, 7, Map.of(), 200_000_000, 0, null));
         Results.Run run = new Results.Run(
-                "HeadBenchmark", Map.of("batch", batch), 2, "abc", "now", "matches", Map.of(), PEAKS, timings);
-        return new Results("2026-01-01", machine, Map.of("java", "17"), List.of(run));
+                "HeadBenchmark",
+                Map.of("batch", batch),
+                2,
+                "abc",
+                date + "T00:00:00Z",
+                "matches",
+                Map.of(),
+                PEAKS,
+                timings);
+        return new Results(date, machine, Map.of("java", "17"), List.of(run));
     }
 }

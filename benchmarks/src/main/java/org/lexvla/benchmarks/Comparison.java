@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
@@ -24,6 +25,11 @@ import org.openjdk.jmh.annotations.TearDown;
 final class Comparison implements AutoCloseable {
     private static final int FEWEST_ROUNDS = 3;
     private static final int MOST_ROUNDS = 200;
+    /**
+     * Between two timed calls. OpenBLAS, which is LibTorch's float32 product, lets its threads spin for 2^26 cycles after one; they would
+     * take half a core from whatever is timed next.
+     */
+    private static final long PAUSE_NANOS = 50_000_000;
 
     /**
      * Times of one method.
@@ -185,6 +191,7 @@ final class Comparison implements AutoCloseable {
     }
 
     private double time(Method method) {
+        LockSupport.parkNanos(PAUSE_NANOS);
         long start = System.nanoTime();
         invoke(method);
         return (System.nanoTime() - start) / 1e6;

@@ -5,18 +5,26 @@ import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import javax.imageio.ImageIO;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
+import org.bytedeco.javacpp.PointerScope;
 import org.lexvla.lexical.Device;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.LexicalFileWriter;
 import org.lexvla.lexical.Sparsification;
+import org.lexvla.model.DinoV2;
+import org.lexvla.model.DinoV2Config;
+import org.lexvla.model.ImageTransform;
+import org.lexvla.model.InitOptions;
 import org.lexvla.model.LexVla;
 import org.lexvla.model.PictureLoader;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -35,7 +43,11 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * From picture files to a file of vectors, against the model alone on the same pictures made ready before: what reading, decoding,
- * resizing and writing cost. The model and the pictures are those of {@code lexvla demo}.
+ * resizing and writing cost. The model and the pictures are those of {@code lexvla demo}, whose model is so small that decoding a PNG takes
+ * a third of its time; or a visual tower of a given size with random weights, and photographs' JPEG.
+ *
+ * <p>On a CPU decoding and model share the cores, so the best that {@code files} can reach of {@code bare} is
+ * {@code bare / (bare + decoding)}, with {@code decoding} on all cores too.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -45,7 +57,11 @@ import org.openjdk.jmh.annotations.Warmup;
 @Fork(
         value = 1,
         jvmArgsAppend = {"--add-opens=java.base/java.nio=ALL-UNNAMED", "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0"})
+@SuppressWarnings("try") // the scope is there to be closed, not used
 public class DataPathBenchmark implements Accounted {
+    private static final int PATCH = 14;
+    private static final int SIDE = 224;
+
     /** Directory that {@code lexvla demo --out} made; relative to where the benchmark runs. */
     @Param("demo")
     public String demo;
@@ -54,11 +70,16 @@ public class DataPathBenchmark implements Accounted {
     @Param("512")
     public int pictures;
 
+    /** The visual tower: that of the demo, or width x layers x heads such as 384x12x6, patches of 14 and pictures of 224 pixels. */
+    @Param("demo")
+    public String vision;
+
     private BufferAllocator allocator;
     private LexVla model;
     private Sparsification how;
     private List<Path> files;
     private List<FloatBuffer> ready;
+    private Path made;
     private Path out;
     private double waited;
     private String proof;
@@ -67,15 +88,10 @@ public class DataPathBenchmark implements Accounted {
     @Setup(Level.Trial)
     public void setUp() throws IOException {
         allocator = new RootAllocator();
-        Path directory = Path.of(demo);
-        model = LexVla.load(directory.resolve("run"), Device.cpu(), null, allocator);
-        how = model.config().sparsification();
-        try (Stream<Path> all = Files.list(directory.resolve("scenes/train/images"))) {
-            files = all.sorted().limit(pictures).toList();
-        }
-        if (files.size() < pictures) {
-            throw new IllegalArgumentException(directory + " has " + files.size() + " pictures for training, not "
-                    + pictures + ": make a larger demo, or take fewer");
+        if (vision.equals("demo")) {
+            ofDemo(Path.of(demo));
+        } else {
+            ofSize();
         }
         out = Files.createTempFile("vectors", ".arrow");
         ready = new ArrayList<>();
@@ -87,6 +103,38 @@ public class DataPathBenchmark implements Accounted {
             }
         }
         prove();
+    }
+
+    private void ofDemo(Path directory) throws IOException {
+        model = LexVla.load(directory.resolve("run"), Device.cpu(), null, allocator);
+        try (Stream<Path> all = Files.list(directory.resolve("scenes/train/images"))) {
+            files = all.sorted().limit(pictures).toList();
+        }
+        if (files.size() < pictures) {
+            throw new IllegalArgumentException(directory + " has " + files.size() + " pictures for training, not "
+                    + pictures + ": make a larger demo, or take fewer");
+        }
+    }
+
+    /** With the demo's language model: its few words make the head small, so that decoding weighs more than it would. */
+    private void ofSize() throws IOException {
+        made = Files.createTempDirectory("lexvla-data-path");
+        Path tower = Files.createDirectory(made.resolve("vision"));
+        int[] shape = Stream.of(vision.split("x")).mapToInt(Integer::parseInt).toArray();
+        try (PointerScope scope = new PointerScope()) {
+            DinoV2.random(DinoV2Config.of(shape[0], shape[1], shape[2], PATCH, SIDE), 1, Device.cpu())
+                    .save(tower);
+        }
+        ImageTransform.imageNet(SIDE).save(tower);
+        model = LexVla.init(tower, Path.of(demo).resolve("text"), InitOptions.standard());
+        Random random = new Random(1);
+        List<Path> drawn = new ArrayList<>();
+        for (int i = 0; i < pictures; i++) {
+            Path file = made.resolve(i + ".jpg");
+            ImageIO.write(PreprocessBenchmark.drawn(random, 640, 480), "jpeg", file.toFile());
+            drawn.add(file);
+        }
+        files = drawn;
     }
 
     private void prove() throws IOException {
@@ -113,6 +161,13 @@ public class DataPathBenchmark implements Accounted {
         model.close();
         allocator.close();
         Files.delete(out);
+        if (made != null) {
+            try (Stream<Path> all = Files.walk(made)) {
+                for (Path file : all.sorted(Comparator.reverseOrder()).toList()) {
+                    Files.delete(file);
+                }
+            }
+        }
     }
 
     @Override
@@ -172,6 +227,19 @@ public class DataPathBenchmark implements Accounted {
             waited = loader.waitedSeconds();
         }
         return active;
+    }
+
+    /** Reading, decoding, resizing and normalising alone, on as many threads as {@code files} gives to it. */
+    @Benchmark
+    public long decoding() throws IOException {
+        long taken = 0;
+        FloatBuffer batch = room();
+        try (PictureLoader<Path> loader = loader()) {
+            while (loader.hasNext()) {
+                taken += fill(loader, batch).size();
+            }
+        }
+        return taken;
     }
 
     /** The model alone, with as many pictures at a time as it encodes side by side. */

@@ -109,7 +109,7 @@ public class PreprocessBenchmark implements Accounted {
         double worst = 0;
         for (int i = 0; i < pictures; i++) {
             Path file = directory.resolve(i + ".jpg");
-            ImageIO.write(drawn(random), "jpeg", file.toFile());
+            ImageIO.write(drawn(random, width, height), "jpeg", file.toFile());
             files.add(file);
             BufferedImage read = ImageTransform.read(file);
             decoded.add(read);
@@ -139,7 +139,7 @@ public class PreprocessBenchmark implements Accounted {
     }
 
     /** Noise of many scales, in the middle of the range, as photographs have it. */
-    private BufferedImage drawn(Random random) {
+    static BufferedImage drawn(Random random, int width, int height) {
         BufferedImage image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
         float[] sum = new float[3 * width * height];
         for (int cell = 128; cell >= 2; cell /= 2) {

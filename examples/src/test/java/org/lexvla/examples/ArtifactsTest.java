@@ -32,7 +32,8 @@ class ArtifactsTest {
                 .containsEntry("lexvla-model", "org.lexvla.model")
                 .containsEntry("lexvla-training", "org.lexvla.training")
                 .containsEntry("lexvla-search", "org.lexvla.search")
-                .containsEntry("lexvla-evaluation", "org.lexvla.evaluation");
+                .containsEntry("lexvla-evaluation", "org.lexvla.evaluation")
+                .containsEntry("lexvla-server", "org.lexvla.server");
         assertThat(moduleOfArtifact.values()).doesNotHaveDuplicates();
     }
 

@@ -11,6 +11,7 @@ import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.lexvla.cli.demo.DemoEvaluation;
@@ -34,7 +35,8 @@ import picocli.CommandLine.Option;
             "Train and score variants of the model on a world that is drawn: another penalty, a bag of words as text side, CLS in or"
                     + " out of the maximum, another visual backbone, and the strongest words instead of a threshold.",
             "All are made of the same seed, trained on the same scenes and measured on the same scenes that none of them has seen."
-                    + " Started again, it goes on with the variants that are not yet trained."
+                    + " Started again, it goes on with the variants that are not yet trained.",
+            "The table is also written to OUT/ablations.md, the curve of R@1 against sparsity to OUT/sparsity.png."
         },
         mixinStandardHelpOptions = true,
         footer = {
@@ -49,6 +51,8 @@ final class AblationsCommand implements Callable<Integer> {
     private static final double TOP_SHARE = 512 / 17_149.0;
 
     private static final String FULL = "lexvla";
+    private static final int PLOT_WIDTH = 560;
+    private static final int PLOT_HEIGHT = 320;
 
     @Option(names = "--out", required = true, paramLabel = "DIR", description = "Directory of scenes and models.")
     private Path out;
@@ -263,12 +267,38 @@ final class AblationsCommand implements Callable<Integer> {
             }
         }
         print(rows, sweep);
+        NewFile.writeBytes(out.resolve("ablations.md"), markdown(rows).getBytes(StandardCharsets.UTF_8));
+        NewFile.writePng(out.resolve("sparsity.png"), SparsitySweep.chart(sweep).toImage(PLOT_WIDTH, PLOT_HEIGHT));
         Map<String, Object> result = new LinkedHashMap<>();
         result.put("pictures", heldOutScenes);
         result.put("variants", figures);
         result.put("sweep", new ObjectMapper().valueToTree(sweep));
         result.put("seconds", Math.round(stages.seconds() * 10) / 10.0);
         return result;
+    }
+
+    /** The same as Markdown, for a document. */
+    private String markdown(Map<String, DemoFigures> rows) {
+        StringBuilder text = new StringBuilder();
+        text.append(String.format(
+                Locale.ROOT, "%d held-out scenes, R@1 of a guess %.2f%n%n", heldOutScenes, 1.0 / heldOutScenes));
+        text.append("| | I→T R@1 | R@5 | R@10 | T→I R@1 | R@5 | R@10 | words, picture | text | PatchDis mIoU |\n");
+        text.append("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+        rows.forEach((label, of) -> text.append(String.format(
+                Locale.ROOT,
+                "| %s | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.1f | %.1f | %.3f |%n",
+                label,
+                of.imageToText().r1(),
+                of.imageToText().r5(),
+                of.imageToText().r10(),
+                of.textToImage().r1(),
+                of.textToImage().r5(),
+                of.textToImage().r10(),
+                of.activeWords(),
+                of.activeTextWords(),
+                of.patches().miou())));
+        text.append("\n![R@1 against active words](sparsity.png)\n");
+        return text.toString();
     }
 
     /** In the form of the paper's table: a model a line, retrieval both ways, active words; and patches beside it. */

@@ -106,6 +106,11 @@ final class SearchCommand implements Callable<Integer> {
                     ? byHand(pictures.vocabulary(), query.words)
                     : encode(model == null ? pictures.model() : model);
             console.line("%s → %s", asked(), vector);
+            Vocabulary.Spelling spelling =
+                    query.text == null ? null : pictures.vocabulary().spelling(query.text);
+            if (spelling != null) {
+                report(spelling, pictures.vocabulary());
+            }
             List<Map<String, Object>> found = new ArrayList<>();
             for (LexicalSearcher.Hit hit : pictures.search(vector, k)) {
                 console.line("%3d  %.4f  %s", found.size() + 1, hit.score(), hit.id());
@@ -122,9 +127,27 @@ final class SearchCommand implements Callable<Integer> {
             if (found.isEmpty()) {
                 console.line("No picture shares a word with this query.");
             }
-            console.result(Map.of("query", asked(), "hits", found));
+            Map<String, Object> result = new LinkedHashMap<>();
+            result.put("query", asked());
+            if (spelling != null) {
+                result.put("known_words", spelling.known());
+                result.put("unknown_words", spelling.unknown());
+            }
+            result.put("hits", found);
+            console.result(result);
         }
         return 0;
+    }
+
+    /** A language model makes a vector of any letters, so that a word that was mistyped would find something without a word. */
+    private void report(Vocabulary.Spelling spelling, Vocabulary vocabulary) {
+        spelling.unknown()
+                .forEach((word, near) -> console.line(
+                        "\"%s\" is not among the %d words of the vocabulary; near ones: %s",
+                        word, vocabulary.size(), String.join(", ", near)));
+        if (spelling.strange()) {
+            console.line("No word of this text is among them: what is found goes by pieces of words at best.");
+        }
     }
 
     private String asked() {

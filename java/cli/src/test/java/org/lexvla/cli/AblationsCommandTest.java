@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.List;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.lexvla.model.LexVlaConfig;
@@ -59,6 +60,11 @@ class AblationsCommandTest {
         assertThat(said.err()).contains("another visual backbone", "CLS in the maximum", "LexVLA at other thresholds");
         assertThat(said.json().get("sweep")).isNotEmpty();
         Path out = directory.resolve("out");
+        assertThat(Files.readAllLines(out.resolve("ablations.md")))
+                .anyMatch(line -> line.startsWith("| LexVLA | "))
+                .anyMatch(line -> line.startsWith("| another visual backbone | "));
+        assertThat(ImageIO.read(out.resolve("sparsity.png").toFile()).getWidth())
+                .isGreaterThan(500);
         assertThat(LexVlaConfig.load(out.resolve("bag-of-words/run")).textSide())
                 .isEqualTo(TextSide.BAG_OF_WORDS);
         assertThat(LexVlaConfig.load(out.resolve("cls/run")).poolCls()).isTrue();

@@ -20,6 +20,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
@@ -169,6 +170,55 @@ class CommandsTest {
         assertThat(about.get("pictures").asInt()).isEqualTo(24);
         assertThat(about.get("shown").asInt()).isGreaterThanOrEqualTo(24);
         assertThat(said.get().json().get("address").asText()).isEqualTo("http://127.0.0.1:" + port + "/");
+    }
+
+    @Test
+    void anIndexOfAnotherVocabularyIsRefusedByItsFingerprint() throws Exception {
+        String index = directory.resolve("refused").toString();
+        assertThat(lexvla("index", "--model", run, "--data", table, "--out", index)
+                        .code())
+                .isZero();
+        String other = directory.resolve("wider").toString();
+        List<String> init = new ArrayList<>(List.of("init", "--vision", run + "/vision", "--text", run + "/text"));
+        init.addAll(List.of("--config", config, "--set", "vocabulary.punctuationAndDigits=true", "--out", other));
+        TinyRun.Said made = lexvla(init.toArray(String[]::new));
+        assertThat(made.code()).as(made.err()).isZero();
+        String own = Vocabulary.load(Path.of(run, "vocabulary.json")).toString();
+        String wider = Vocabulary.load(Path.of(other, "vocabulary.json")).toString();
+        assertThat(own).isNotEqualTo(wider);
+        for (List<String> command : List.of(
+                List.of("serve", "--index", index, "--model", other, "--port", "0"),
+                List.of("search", "--index", index, "--model", other, "a red boat"))) {
+            TinyRun.Said said = lexvla(command.toArray(String[]::new));
+            assertThat(said.code()).as(command.get(0)).isOne();
+            assertThat(said.err()).contains("has the vocabulary " + wider, "the index " + own, "the model");
+        }
+    }
+
+    @Test
+    void aTextOfUnknownWordsIsToldSoWithNearOnes() throws Exception {
+        String index = directory.resolve("asked").toString();
+        lexvla("index", "--model", run, "--data", table, "--out", index);
+        Vocabulary vocabulary = Vocabulary.load(Path.of(run, "vocabulary.json"));
+        String word = IntStream.range(0, vocabulary.size())
+                .mapToObj(vocabulary::word)
+                .max(Comparator.comparingInt(String::length))
+                .orElseThrow();
+        String mistyped = word + "qq";
+        TinyRun.Said said = lexvla("search", "--index", index, word + " " + mistyped);
+        assertThat(said.code()).as(said.err()).isZero();
+        assertThat(said.out())
+                .contains("\"" + mistyped + "\" is not among the " + vocabulary.size()
+                        + " words of the vocabulary; near ones: " + word)
+                .doesNotContain("No word of this text");
+        TinyRun.Said strange = lexvla("search", "--index", index, "xqzzw vvkq");
+        assertThat(strange.out()).contains("\"xqzzw\" is not", "\"vvkq\" is not", "No word of this text is among them");
+        JsonNode json = lexvla("search", "--index", index, "--json", word + " " + mistyped)
+                .json();
+        assertThat(json.get("known_words").asInt()).isEqualTo(1);
+        assertThat(json.at("/unknown_words/" + mistyped).get(0).asText()).isEqualTo(word);
+        assertThat(lexvla("search", "--index", index, word).out()).doesNotContain("vocabulary");
+        assertFails("\"" + mistyped + "\" is not among the", "search", "--index", index, "--words", mistyped + "=1");
     }
 
     @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
@@ -14,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -103,6 +105,50 @@ class PatchDisCommandTest {
         assertThat(directory.resolve("confusion-voc.svg")).content().contains("aeroplane", "background");
         assertThat(directory.resolve("confusion-coco.svg")).content().doesNotContain("background");
         assertThat(run(1, json.getFileName().toString(), "--split", "val")).isEmpty();
+    }
+
+    @Test
+    void whatAPanopticFileNamesAndIsNotThereIsCountedAndListed() throws Exception {
+        Path masks = Files.createDirectories(directory.resolve("panoptic_toy"));
+        BufferedImage mask = new BufferedImage(112, 112, BufferedImage.TYPE_INT_RGB);
+        for (int at = 0; at < 112 * 112; at++) {
+            mask.setRGB(at % 112, at / 112, 1 << 16);
+        }
+        ImageIO.write(mask, "png", masks.resolve("00000.png").toFile());
+        ImageIO.write(mask, "png", masks.resolve("gone.png").toFile());
+        StringBuilder categories = new StringBuilder();
+        for (int id = 1; id < SegmentationProtocol.VOC_CLASSES.size(); id++) {
+            categories.append(String.format(
+                    "%s{\"id\": %d, \"name\": \"%s\", \"isthing\": 1}",
+                    id == 1 ? "" : ",", id, SegmentationProtocol.VOC_CLASSES.get(id)));
+        }
+        StringBuilder images = new StringBuilder();
+        StringBuilder annotations = new StringBuilder();
+        // One whole, one without its picture, one without its mask.
+        List<String> names = List.of("00000", "gone", "00001");
+        for (int id = 0; id < names.size(); id++) {
+            String comma = id == 0 ? "" : ",";
+            images.append(String.format(
+                    "%s{\"id\": %d, \"file_name\": \"%s.png\", \"width\": 112, \"height\": 112}",
+                    comma, id, names.get(id)));
+            annotations.append(String.format(
+                    "%s{\"image_id\": %d, \"file_name\": \"%s.png\", \"segments_info\": [{\"id\": 1, \"category_id\": 4}]}",
+                    comma, id, names.get(id)));
+        }
+        Path json = Files.writeString(
+                directory.resolve("panoptic_toy.json"),
+                "{\"images\": [" + images + "], \"annotations\": [" + annotations + "], \"categories\": [" + categories
+                        + "]}");
+        JsonNode result = new ObjectMapper()
+                .readTree(run(
+                        0,
+                        json.getFileName().toString(),
+                        "--images",
+                        directory.resolve("held-out/images").toString()));
+        assertThat(result.get("pictures").asInt()).isEqualTo(1);
+        assertThat(result.get("skipped")).hasSize(2);
+        assertThat(result.get("skipped").toString())
+                .contains("gone.png does not exist", "no mask " + masks.resolve("00001.png"));
     }
 
     @Test

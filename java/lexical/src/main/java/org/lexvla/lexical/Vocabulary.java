@@ -15,11 +15,13 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.regex.Pattern;
@@ -38,6 +40,10 @@ import java.util.regex.Pattern;
 public final class Vocabulary {
     private static final int FORMAT = 1;
     private static final int NEAREST = 3;
+    /** Each is compared with every word. */
+    private static final int MOST_UNKNOWN = 5;
+
+    private static final Pattern NO_LETTER = Pattern.compile("\\P{L}+");
     private static final ObjectMapper JSON = new ObjectMapper();
 
     /**
@@ -190,6 +196,44 @@ public final class Vocabulary {
                 .limit(n)
                 .map(Near::word)
                 .toList();
+    }
+
+    /**
+     * Which words of a text the vocabulary has: runs of at least two letters, as they are written or in lower case. A word that it lacks
+     * may still be made of pieces that it has, so that a language model understands it.
+     */
+    public Spelling spelling(String text) {
+        int known = 0;
+        Map<String, List<String>> unknown = new LinkedHashMap<>();
+        for (String word : NO_LETTER.split(text)) {
+            if (word.codePointCount(0, word.length()) < 2) {
+                continue;
+            }
+            String lower = word.toLowerCase(Locale.ROOT);
+            if (spellings.containsKey(word) || spellings.containsKey(lower)) {
+                known++;
+            } else if (unknown.size() < MOST_UNKNOWN && !unknown.containsKey(lower)) {
+                unknown.put(lower, nearest(lower, NEAREST));
+            }
+        }
+        return new Spelling(known, unknown);
+    }
+
+    /**
+     * The words of a text, against a vocabulary.
+     *
+     * @param known   how many of them it has
+     * @param unknown the first few that it lacks, in lower case and in their order, each with the words that are spelled most alike
+     */
+    public record Spelling(int known, Map<String, List<String>> unknown) {
+        public Spelling {
+            unknown = Collections.unmodifiableMap(new LinkedHashMap<>(unknown));
+        }
+
+        /** Whether the vocabulary has not one word of the text. */
+        public boolean strange() {
+            return known == 0;
+        }
     }
 
     /**

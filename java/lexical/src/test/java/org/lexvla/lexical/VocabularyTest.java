@@ -164,6 +164,26 @@ class VocabularyTest {
     }
 
     @Test
+    void saysWhichWordsOfATextItLacks() {
+        List<Token> tokens = new ArrayList<>();
+        for (String word : List.of("fox", "snow", "zebra", "red")) {
+            tokens.add(new Token(tokens.size(), "▁" + word, true));
+        }
+        Vocabulary vocabulary = Vocabulary.select(tokens, Rule.standard(), null);
+        Vocabulary.Spelling spelling = vocabulary.spelling("A red Fox, and a ZEBR in snow: 3 foxx; zebr!");
+        assertThat(spelling.known()).isEqualTo(3);
+        assertThat(spelling.strange()).isFalse();
+        assertThat(spelling.unknown().keySet()).containsExactly("and", "zebr", "in", "foxx");
+        assertThat(spelling.unknown().get("zebr")).startsWith("zebra");
+        assertThat(spelling.unknown().get("foxx")).startsWith("fox");
+        assertThat(vocabulary.spelling("Füchse im Schnee 雪").unknown()).hasSize(3);
+        for (String strange : List.of("xqzzw vvk", "", "3 4 !", "a b c")) {
+            assertThat(vocabulary.spelling(strange).strange()).as(strange).isTrue();
+        }
+        assertThat(vocabulary.spelling("aa bb cc dd ee ff gg").unknown()).hasSize(5);
+    }
+
+    @Test
     void survivesTheDisk() throws IOException {
         Path json = directory.resolve("vocabulary.json");
         Vocabulary vocabulary = Vocabulary.select(TOKENS, Rule.standard(), null);

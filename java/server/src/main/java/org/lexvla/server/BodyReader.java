@@ -8,13 +8,20 @@ import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.util.thread.Scheduler;
 
-/** Reads the body of a request as it comes, without a thread that waits for it; up to a size, and within a time. */
+/**
+ * Reads the body of a request as it comes, without a thread that waits for it; up to a size, and within a time. One that is a little
+ * too large is read to its end and thrown away: a client that is cut off while it sends never reads the answer.
+ */
 final class BodyReader {
+    /** Times the limit that are read to be polite. */
+    private static final int POLITE = 4;
+
     private final Request request;
     private final int limit;
     private final long millis;
     private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     private final CompletableFuture<byte[]> whole = new CompletableFuture<>();
+    private long seen;
 
     private BodyReader(Request request, int limit, long millis) {
         this.request = request;
@@ -28,7 +35,7 @@ final class BodyReader {
      * @return fails with a {@link Refusal}
      */
     static CompletableFuture<byte[]> read(Request request, int limit, long millis) {
-        if (request.getHeaders().getLongField(HttpHeader.CONTENT_LENGTH) > limit) {
+        if (request.getHeaders().getLongField(HttpHeader.CONTENT_LENGTH) > (long) POLITE * limit) {
             return CompletableFuture.failedFuture(tooLarge(limit));
         }
         BodyReader reader = new BodyReader(request, limit, millis);
@@ -59,16 +66,17 @@ final class BodyReader {
                 whole.completeExceptionally(Refusal.badRequest("the body has not come whole"));
                 return;
             }
-            byte[] part = new byte[chunk.remaining()];
-            chunk.getByteBuffer().get(part);
+            seen += chunk.remaining();
+            if (seen <= limit) {
+                byte[] part = new byte[chunk.remaining()];
+                chunk.getByteBuffer().get(part);
+                bytes.writeBytes(part);
+            }
             boolean last = chunk.isLast();
             chunk.release();
-            if (bytes.size() + part.length > limit) {
+            if (seen > limit && (last || seen > (long) POLITE * limit)) {
                 whole.completeExceptionally(tooLarge(limit));
-                return;
-            }
-            bytes.writeBytes(part);
-            if (last) {
+            } else if (last) {
                 whole.complete(bytes.toByteArray());
             }
         }

@@ -1,5 +1,6 @@
 package org.lexvla.server;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -85,10 +86,11 @@ final class SearchApi {
         known.add("k");
         Fields fields = Fields.parse(call.body(), known);
         int k = fields.number("k", HITS, 1, MAX_HITS);
+        String text = fields.text("text", MAX_TEXT);
         return asked(fields)
                 .thenCompose(asked -> search.submit(() -> {
                     List<Map<String, Object>> hits = new ArrayList<>();
-                    for (LexicalSearcher.Hit hit : index.search(asked.vector, k)) {
+                    for (LexicalSearcher.Hit hit : hits(asked.vector, k)) {
                         Map<String, Object> entry = new LinkedHashMap<>();
                         entry.put("id", hit.id());
                         entry.put("score", hit.score());
@@ -99,9 +101,23 @@ final class SearchApi {
                     answer.put("hits", hits);
                     answer.put("words", asked.base == null ? List.of() : asked.base.top(QUERY_WORDS));
                     answer.put("active", asked.base == null ? 0 : asked.base.active());
+                    if (text != null) {
+                        Vocabulary.Spelling spelling = index.vocabulary().spelling(text);
+                        answer.put("known", spelling.known());
+                        answer.put("unknown", spelling.unknown());
+                    }
                     answer.put("milliseconds", (System.nanoTime() - start) / 1_000_000);
                     return Answer.json(answer);
                 }));
+    }
+
+    /** An engine has its limits, such as of the number of words: whoever asks beyond is told. */
+    private List<LexicalSearcher.Hit> hits(LexicalVector query, int k) throws IOException {
+        try {
+            return index.search(query, k);
+        } catch (IllegalArgumentException e) {
+            throw new Refusal(422, "the index cannot answer this: " + e.getMessage());
+        }
     }
 
     /** The query that some fields describe. */

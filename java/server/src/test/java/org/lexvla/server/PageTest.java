@@ -91,6 +91,25 @@ class PageTest {
     }
 
     @Test
+    void aMistypedWordIsPutRightByAClick() throws Exception {
+        open("#q=square+sqaure");
+        browser.until("!document.querySelector('#unknown').hidden");
+        assertThat(text("#unknown"))
+                .contains("“sqaure” is not in the vocabulary")
+                .doesNotContain("No word");
+        browser.picture(LOOKS.resolve("unknown.png"));
+        browser.evaluate(
+                "[...document.querySelectorAll('#unknown .near')].find(b => b.textContent === 'square').click()");
+        browser.until("document.querySelector('#unknown').hidden && document.querySelector('.score') !== null");
+        assertThat(browser.evaluate("location.hash").asText()).isEqualTo("#q=square+square");
+        assertThat(browser.evaluate("document.querySelector('#text').value").asText())
+                .isEqualTo("square square");
+        open("#q=xqzzw");
+        browser.until("!document.querySelector('#unknown').hidden");
+        assertThat(text("#unknown")).contains("No word of this text is in the vocabulary");
+    }
+
+    @Test
     void wordsAreSwitchedOffAndWeighed() throws Exception {
         open("#q=a+blue+disc");
         browser.until("document.querySelector('.score') !== null");

@@ -31,6 +31,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import javax.imageio.ImageIO;
+import org.apache.lucene.search.IndexSearcher;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -38,6 +39,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.LexicalVector;
 import org.lexvla.lexical.WeightedWord;
+import org.lexvla.search.LuceneIndex;
 
 /** Every endpoint over real HTTP: what it answers to good requests, and that nothing else does harm. */
 class SearchServerTest {
@@ -178,6 +180,54 @@ class SearchServerTest {
             assertThat(answer.get("active").asInt()).isEqualTo(query.active());
             assertThat(answer.get("words").get(0).get("word").asText())
                     .isEqualTo(query.top(1).get(0).word());
+        }
+    }
+
+    @Test
+    void aTextOfUnknownWordsIsToldSoWithNearOnes() throws Exception {
+        JsonNode known = answer("/api/search", "{\"text\": \"a square\"}");
+        assertThat(known.get("known").asInt()).isEqualTo(1);
+        assertThat(known.get("unknown")).isEmpty();
+        JsonNode mistyped = answer("/api/search", "{\"text\": \"a SQUARE sqaure\"}");
+        assertThat(mistyped.get("known").asInt()).isEqualTo(1);
+        assertThat(mistyped.at("/unknown/sqaure").toString()).contains("square");
+        JsonNode strange = answer("/api/search", "{\"text\": \"xqzzw\"}");
+        assertThat(strange.get("known").asInt()).isZero();
+        assertThat(strange.at("/unknown/xqzzw")).isNotEmpty();
+        assertThat(answer("/api/search", "{\"words\": {\"" + someWord() + "\": 1}}")
+                        .has("unknown"))
+                .isFalse();
+    }
+
+    /** Lucene with its own limit, which {@code lexvla serve} raises. */
+    @Test
+    void moreWordsThanTheEngineTakesAreRefusedAndSaidWhy() throws Exception {
+        Path place = directory.resolve("lucene");
+        int before = IndexSearcher.getMaxClauseCount();
+        try (LexicalBatch batch = world.model.encodeImages(List.copyOf(world.files.values()))) {
+            LuceneIndex.create(place, batch, List.copyOf(world.files.keySet()), directory);
+        }
+        try (LuceneIndex lucene = LuceneIndex.open(place);
+                SearchServer server = SearchServer.start(
+                        lucene,
+                        world.model,
+                        ServedPictures.of(world.files),
+                        world.allocator,
+                        SearchServer.Settings.local(0))) {
+            URI search = server.address().resolve("/api/search");
+            IndexSearcher.setMaxClauseCount(3);
+            refused(
+                    422,
+                    "words, limit 3",
+                    send(HttpRequest.newBuilder(search)
+                            .header("Content-Type", "application/json")
+                            .POST(HttpRequest.BodyPublishers.ofString("{\"text\": \"a red square\"}"))));
+            IndexSearcher.setMaxClauseCount(lucene.vocabulary().size());
+            good(send(HttpRequest.newBuilder(search)
+                    .header("Content-Type", "application/json")
+                    .POST(HttpRequest.BodyPublishers.ofString("{\"text\": \"a red square\"}"))));
+        } finally {
+            IndexSearcher.setMaxClauseCount(before);
         }
     }
 

@@ -29,7 +29,26 @@ function fail(failure) {
   }
   $('error').replaceChildren(el('span', {}, near.length ? `${failure.message}. Near ones:` : failure.message), ...near);
   $('error').hidden = false;
+  showUnknown(undefined, {});
   $('status').textContent = '';
+}
+
+/** Words of the text that the vocabulary lacks; clicking a near one puts it in their place. */
+function showUnknown(known, unknown) {
+  const rows = Object.entries(unknown).map(([word, near]) => el('div', {},
+    el('span', {}, `“${word}” is not in the vocabulary. Near ones:`),
+    ...near.map((other) => el('button', {type: 'button', className: 'near', onclick: () => replace(word, other)}, other))));
+  if (known === 0) {
+    rows.push(el('div', {}, 'No word of this text is in the vocabulary: what was found goes by pieces of words at best.'));
+  }
+  $('unknown').replaceChildren(...rows);
+  $('unknown').hidden = rows.length === 0;
+}
+
+function replace(word, other) {
+  const text = query.base.text.split(/(\p{L}+)/u).map((part) => part.toLowerCase() === word ? other : part).join('');
+  $('text').value = text;
+  begin({text});
 }
 
 /** Asks the server for the query; a new one is a new entry in the history, a changed one is not. */
@@ -48,6 +67,7 @@ async function search(isNew) {
     $('error').hidden = true;
     showHits(answer.hits, open);
     query.show(answer.words, answer.active);
+    showUnknown(answer.known, answer.unknown ?? {});
     $('more').hidden = answer.hits.length < count || count >= MOST;
     const found = answer.hits.length === 0
       ? 'No picture shares a word with this query. Add words, or switch some on.'
@@ -98,6 +118,7 @@ function open(id) {
 
 function welcome() {
   $('error').hidden = true;
+  showUnknown(undefined, {});
   query.show([], 0);
   $('more').hidden = true;
   const pictures = about.pictures.toLocaleString('en');

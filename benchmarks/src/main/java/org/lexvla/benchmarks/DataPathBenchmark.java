@@ -93,6 +93,7 @@ public class DataPathBenchmark implements Accounted {
         } else {
             ofSize();
         }
+        how = model.config().sparsification();
         out = Files.createTempFile("vectors", ".arrow");
         ready = new ArrayList<>();
         try (PictureLoader<Path> loader = loader()) {

@@ -42,6 +42,7 @@ public final class LineChart {
     private final String yLabel;
     private final List<Line> lines = new ArrayList<>();
     private boolean fromZero;
+    private boolean logarithmic;
 
     private LineChart(String xLabel, String yLabel) {
         this.xLabel = xLabel;
@@ -72,6 +73,12 @@ public final class LineChart {
     /** Begins the vertical axis at 0 in any case, so that heights compare as the numbers do. */
     public LineChart fromZero() {
         fromZero = true;
+        return this;
+    }
+
+    /** Makes each factor of ten of the horizontal axis as wide as any other; points at 0 or below are left out. */
+    public LineChart logarithmic() {
+        logarithmic = true;
         return this;
     }
 
@@ -118,7 +125,7 @@ public final class LineChart {
             int count = 0;
             int rightmost = 0;
             for (int p = 0; p < line.x.length; p++) {
-                if (Double.isFinite(line.x[p]) && Double.isFinite(line.y[p])) {
+                if (horizontal.has(line.x[p]) && Double.isFinite(line.y[p])) {
                     x[count] = horizontal.at(line.x[p]);
                     y[count] = vertical.at(line.y[p]);
                     rightmost = x[count] >= x[rightmost] ? count : rightmost;
@@ -166,7 +173,7 @@ public final class LineChart {
         double high = Double.NEGATIVE_INFINITY;
         for (Line line : lines) {
             for (double value : horizontal ? line.x : line.y) {
-                if (Double.isFinite(value)) {
+                if (Double.isFinite(value) && !(horizontal && logarithmic && value <= 0)) {
                     low = Math.min(low, value);
                     high = Math.max(high, value);
                 }
@@ -175,6 +182,10 @@ public final class LineChart {
         if (low > high) {
             low = 0;
             high = 1;
+        }
+        if (horizontal && logarithmic) {
+            low = low > 0 ? low : 0.1;
+            return new Axis(round(low, false), round(Math.max(high, 2 * low), true), 0, start, end);
         }
         if (low > 0 && (low < 0.5 * high || (fromZero && !horizontal))) {
             low = 0;
@@ -190,14 +201,53 @@ public final class LineChart {
         return new Axis(Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step, step, start, end);
     }
 
-    /** A scale from round number to round number, and where it lies in pixels. */
+    /** The next of 1, 2, 5, 10, … and 0.5, 0.2, 0.1, …. */
+    private static double round(double value, boolean up) {
+        double power = Math.pow(10, Math.floor(Math.log10(value) + 1e-9));
+        double best = up ? 10 * power : power;
+        for (double factor : new double[] {2, 5}) {
+            double round = factor * power;
+            if (up && round >= value * (1 - 1e-9)) {
+                best = Math.min(best, round);
+            } else if (!up && round <= value * (1 + 1e-9)) {
+                best = Math.max(best, round);
+            }
+        }
+        return up && power >= value * (1 - 1e-9) ? power : best;
+    }
+
+    /**
+     * A scale from round number to round number, and where it lies in pixels.
+     *
+     * @param step 0 if it is logarithmic
+     */
     private record Axis(double from, double to, double step, double start, double end) {
+        boolean has(double value) {
+            return Double.isFinite(value) && (step > 0 || value > 0);
+        }
+
         double at(double value) {
-            return start + (value - from) / (to - from) * (end - start);
+            double share = step > 0
+                    ? (value - from) / (to - from)
+                    : Math.log(value / from) / Math.log(to / from);
+            return start + share * (end - start);
         }
 
         List<Double> ticks() {
             List<Double> ticks = new ArrayList<>();
+            if (step == 0) {
+                // Powers of ten, and what is between where these are few.
+                boolean few = to / from < 100;
+                for (double power = Math.pow(10, Math.floor(Math.log10(from) + 1e-9)); power <= to * 1.001; power *= 10) {
+                    for (double factor : few ? new double[] {1, 2, 5} : new double[] {1}) {
+                        double tick = factor * power;
+                        if (tick >= from * 0.999 && tick <= to * 1.001) {
+                            ticks.add(tick);
+                        }
+                    }
+                }
+                return ticks;
+            }
             int count = (int) Math.round((to - from) / step);
             for (int i = 0; i <= count; i++) {
                 ticks.add(from + i * step);
@@ -206,8 +256,8 @@ public final class LineChart {
         }
 
         String write(double tick) {
-            int digits = Math.max(0, (int) Math.ceil(-Math.log10(step) - 1e-9));
-            return String.format(Locale.ROOT, "%." + digits + "f", Math.abs(tick) < step * 1e-6 ? 0 : tick);
+            int digits = Math.max(0, (int) Math.ceil(-Math.log10(step > 0 ? step : tick) - 1e-9));
+            return String.format(Locale.ROOT, "%." + digits + "f", Math.abs(tick) < step * 1e-6 ? 0.0 : tick);
         }
     }
 }

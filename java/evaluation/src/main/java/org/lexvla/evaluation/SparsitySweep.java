@@ -64,6 +64,7 @@ public final class SparsitySweep {
         double[] active = points.stream().mapToDouble(Point::activeImage).toArray();
         return LineChart.of("active words of an image", "R@1")
                 .fromZero()
+                .logarithmic()
                 .line(
                         "text → image",
                         active,

@@ -2,11 +2,14 @@ package org.lexvla.evaluation;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import java.awt.image.BufferedImage;
 import java.io.StringReader;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.w3c.dom.Element;
@@ -114,5 +117,23 @@ class LineChartTest {
                 .newDocumentBuilder()
                 .parse(new InputSource(new StringReader(svg)))
                 .getDocumentElement();
+    }
+
+    @Test
+    void aLogarithmicAxisGivesEachFactorTheSameRoom() {
+        String svg = LineChart.of("words", "R@1")
+                .logarithmic()
+                .line("curve", new double[] {0, 0.5, 5, 50, 392}, new double[] {1, 0, 0.5, 0.8, 0.9})
+                .toSvg(420, 200);
+        assertThat(svg).contains(">1<", ">10<", ">100<").doesNotContain("NaN", ">0.1<");
+        Matcher points = Pattern.compile("cx=\"([0-9.]+)\"").matcher(svg);
+        List<Double> x = new ArrayList<>();
+        while (points.find()) {
+            x.add(Double.valueOf(points.group(1)));
+        }
+        // The one at 0 has no place.
+        assertThat(x).hasSize(4);
+        assertThat(x.get(1) - x.get(0)).isCloseTo(x.get(2) - x.get(1), within(0.11));
+        assertThat(LineChart.of("x", "y").logarithmic().toSvg(300, 200)).doesNotContain("NaN");
     }
 }

@@ -2,14 +2,18 @@ package org.lexvla.lexical;
 
 import java.util.Locale;
 
-/** Levenshtein's distance of two names, capitals and small letters being alike. */
+/** Distance of two names as people mistype them (Levenshtein's with transpositions), capitals and small letters being alike. */
 public final class EditDistance {
     private EditDistance() {}
 
-    /** Fewest insertions, deletions and replacements of a character that turn one name into the other. */
+    /**
+     * Fewest insertions, deletions and replacements of a character, and swaps of two that stand side by side, that turn one name into the
+     * other; no character is changed twice.
+     */
     public static int between(String left, String right) {
         String a = left.toLowerCase(Locale.ROOT);
         String b = right.toLowerCase(Locale.ROOT);
+        int[] twoAbove = null;
         int[] above = new int[b.length() + 1];
         for (int j = 0; j <= b.length(); j++) {
             above[j] = j;
@@ -20,7 +24,11 @@ public final class EditDistance {
             for (int j = 1; j <= b.length(); j++) {
                 int replaced = above[j - 1] + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
                 row[j] = Math.min(replaced, Math.min(above[j], row[j - 1]) + 1);
+                if (i > 1 && j > 1 && a.charAt(i - 1) == b.charAt(j - 2) && a.charAt(i - 2) == b.charAt(j - 1)) {
+                    row[j] = Math.min(row[j], twoAbove[j - 2] + 1);
+                }
             }
+            twoAbove = above;
             above = row;
         }
         return above[b.length()];

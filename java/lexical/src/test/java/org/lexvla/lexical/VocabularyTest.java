@@ -175,6 +175,12 @@ class VocabularyTest {
         assertThat(spelling.strange()).isFalse();
         assertThat(spelling.unknown().keySet()).containsExactly("and", "zebr", "in", "foxx");
         assertThat(spelling.unknown().get("zebr")).startsWith("zebra");
+        // Two letters that change places are one mistake: a word of two replaced letters is farther off.
+        assertThat(vocabulary.nearest("nsow", 1)).containsExactly("snow");
+        assertThat(EditDistance.between("baot", "Boat")).isEqualTo(1);
+        assertThat(EditDistance.between("baot", "ball")).isEqualTo(2);
+        assertThat(EditDistance.between("ca", "abc")).isEqualTo(3);
+        assertThat(EditDistance.between("", "abc")).isEqualTo(3);
         assertThat(spelling.unknown().get("foxx")).startsWith("fox");
         assertThat(vocabulary.spelling("Füchse im Schnee 雪").unknown()).hasSize(3);
         for (String strange : List.of("xqzzw vvk", "", "3 4 !", "a b c")) {

@@ -9,6 +9,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.lexvla.lexical.LexicalVector;
@@ -27,6 +28,8 @@ final class SearchApi {
     private static final int SHARES = 6;
     private static final int QUERY_WORDS = 40;
     private static final int SUGGESTIONS = 12;
+    private static final int WARM_UP = 100;
+    private static final long WARM_UP_NANOS = 3_000_000_000L;
     private static final List<String> BASES = List.of("text", "upload", "like");
 
     /** Fields of a query. */
@@ -60,6 +63,21 @@ final class SearchApi {
                 .distinct()
                 .sorted((a, b) -> a.length() != b.length() ? a.length() - b.length() : a.compareTo(b))
                 .toList();
+    }
+
+    /**
+     * Searches for some words, a few times, as people will: the virtual machine compiles what it runs often, and the pages of an index
+     * come from the disk when they are first read.
+     *
+     * @throws InterruptedException if the server is closed meanwhile
+     * @throws ExecutionException   if a search fails
+     */
+    void warmUp() throws InterruptedException, ExecutionException {
+        long end = System.nanoTime() + WARM_UP_NANOS;
+        for (int i = 0; i < WARM_UP && System.nanoTime() < end; i++) {
+            String text = words.get(i * 7 % words.size()) + " " + words.get(i * 13 % words.size());
+            search(new Call(Map.of(), Answer.json(Map.of("text", text)).bytes())).get();
+        }
     }
 
     /** {@code GET /api/words?start=re}: words of the vocabulary that begin so; if none does, those spelled most alike. */

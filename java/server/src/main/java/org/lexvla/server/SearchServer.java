@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import org.apache.arrow.memory.BufferAllocator;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
@@ -18,6 +19,8 @@ import org.eclipse.jetty.server.ServerConnector;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
 import org.lexvla.model.LexVla;
 import org.lexvla.search.LexicalSearcher;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Serves an index of pictures as a web page and JSON endpoints: search by text, picture and words, and what the model sees where.
@@ -39,6 +42,7 @@ import org.lexvla.search.LexicalSearcher;
  * and closed when they are idle or send a head byte by byte.
  */
 public final class SearchServer implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(SearchServer.class);
     private static final int CONNECTIONS = 1024;
     private static final int NETWORK_THREADS = 12;
     private static final int SELECTORS = 1;
@@ -82,14 +86,22 @@ public final class SearchServer implements AutoCloseable {
     private final Settings settings;
     private final List<Lane> lanes;
     private final OpenPictures open;
+    private final Thread warming;
 
     private SearchServer(
-            Server server, ServerConnector connector, Settings settings, List<Lane> lanes, OpenPictures open) {
+            Server server,
+            ServerConnector connector,
+            Settings settings,
+            List<Lane> lanes,
+            OpenPictures open,
+            SearchApi searches) {
         this.server = server;
         this.connector = connector;
         this.settings = settings;
         this.lanes = lanes;
         this.open = open;
+        this.warming = new Thread(() -> warmUp(searches), "lexvla warm up");
+        this.warming.setDaemon(true);
     }
 
     /**
@@ -167,7 +179,7 @@ public final class SearchServer implements AutoCloseable {
         server.setErrorHandler(new JsonErrors());
         server.setHandler(new RequestHandler(new Guard(names), new PageFiles(), routes, settings.maxPicture));
         SearchServer started =
-                new SearchServer(server, connector, settings, List.of(searchLane, thumbnailLane, modelLane), open);
+                new SearchServer(server, connector, settings, List.of(searchLane, thumbnailLane, modelLane), open, searches);
         try {
             server.start();
         } catch (Exception e) {
@@ -181,7 +193,18 @@ public final class SearchServer implements AutoCloseable {
             }
             throw new IllegalStateException("the server does not start: " + e.getMessage(), e);
         }
+        started.warming.start();
         return started;
+    }
+
+    /** While it already listens; who comes meanwhile is a little slower, not refused. */
+    private static void warmUp(SearchApi searches) {
+        try {
+            searches.warmUp();
+        } catch (InterruptedException | ExecutionException | RuntimeException e) {
+            // Closed meanwhile, or the index does not answer: whoever asks next is told.
+            LOG.debug("warming up ended early", e);
+        }
     }
 
     /** Where the page is. */
@@ -198,6 +221,7 @@ public final class SearchServer implements AutoCloseable {
     /** Stops listening, finishes what was begun, and frees what was kept. */
     @Override
     public synchronized void close() {
+        warming.interrupt();
         try {
             server.stop();
         } catch (Exception e) {

@@ -227,9 +227,7 @@ public final class LineChart {
         }
 
         double at(double value) {
-            double share = step > 0
-                    ? (value - from) / (to - from)
-                    : Math.log(value / from) / Math.log(to / from);
+            double share = step > 0 ? (value - from) / (to - from) : Math.log(value / from) / Math.log(to / from);
             return start + share * (end - start);
         }
 
@@ -238,7 +236,9 @@ public final class LineChart {
             if (step == 0) {
                 // Powers of ten, and what is between where these are few.
                 boolean few = to / from < 100;
-                for (double power = Math.pow(10, Math.floor(Math.log10(from) + 1e-9)); power <= to * 1.001; power *= 10) {
+                for (double power = Math.pow(10, Math.floor(Math.log10(from) + 1e-9));
+                        power <= to * 1.001;
+                        power *= 10) {
                     for (double factor : few ? new double[] {1, 2, 5} : new double[] {1}) {
                         double tick = factor * power;
                         if (tick >= from * 0.999 && tick <= to * 1.001) {

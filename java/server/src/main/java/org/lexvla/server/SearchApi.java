@@ -76,7 +76,8 @@ final class SearchApi {
         long end = System.nanoTime() + WARM_UP_NANOS;
         for (int i = 0; i < WARM_UP && System.nanoTime() < end; i++) {
             String text = words.get(i * 7 % words.size()) + " " + words.get(i * 13 % words.size());
-            search(new Call(Map.of(), Answer.json(Map.of("text", text)).bytes())).get();
+            search(new Call(Map.of(), Answer.json(Map.of("text", text)).bytes()))
+                    .get();
         }
     }
 

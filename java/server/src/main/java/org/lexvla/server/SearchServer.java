@@ -178,8 +178,8 @@ public final class SearchServer implements AutoCloseable {
         names.add(settings.host);
         server.setErrorHandler(new JsonErrors());
         server.setHandler(new RequestHandler(new Guard(names), new PageFiles(), routes, settings.maxPicture));
-        SearchServer started =
-                new SearchServer(server, connector, settings, List.of(searchLane, thumbnailLane, modelLane), open, searches);
+        SearchServer started = new SearchServer(
+                server, connector, settings, List.of(searchLane, thumbnailLane, modelLane), open, searches);
         try {
             server.start();
         } catch (Exception e) {

@@ -4,6 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.AfterEach;
@@ -242,6 +246,81 @@ class KernelsTest extends ArrowTest {
         }
         assertThat(Kernels.threads()).isEqualTo(Runtime.getRuntime().availableProcessors());
         assertThatThrownBy(() -> Kernels.setThreads(-1)).isInstanceOf(IllegalArgumentException.class);
+    }
+
+    /** An interrupt is for the thread, not for the arithmetic: the call ends with its result, and the flag is still set. */
+    @Test
+    void threadsThatAreInterruptedInTheMiddleOfACallGetTheirResults(RandomSource random) throws Exception {
+        HostArray tokens = dense(false, random.gaussians(4 * 64 * 256), 4, 64, 256);
+        HostArray codebook = dense(false, random.gaussians(4000 * 256), 4000, 256);
+        HostArray expected = out(ElementType.FLOAT32, 4, 4000);
+        Kernels.projectMaxForward(tokens.view(), null, codebook.view(), expected.view(), null);
+        AtomicBoolean enough = new AtomicBoolean();
+        List<Interrupted> callers = new ArrayList<>();
+        for (int i = 0; i < 3; i++) {
+            HostArray scores = out(ElementType.FLOAT32, 4, 4000);
+            callers.add(new Interrupted(
+                    enough,
+                    () -> Kernels.projectMaxForward(tokens.view(), null, codebook.view(), scores.view(), null),
+                    () -> assertThat(scores.floats()).containsExactly(expected.floats())));
+        }
+        callers.forEach(Thread::start);
+        while (callers.stream().anyMatch(caller -> caller.isAlive() && caller.hits < 5)) {
+            callers.forEach(Interrupted::interruptInTheMiddle);
+            Thread.sleep(1);
+        }
+        enough.set(true);
+        for (Interrupted caller : callers) {
+            caller.join();
+            assertThat(caller.failure).isNull();
+            assertThat(caller.hits).as("interrupts in the middle of a call").isGreaterThanOrEqualTo(5);
+            assertThat(caller.noticed)
+                    .as("calls after which the thread is still interrupted")
+                    .isPositive();
+        }
+        HostArray after = out(ElementType.FLOAT32, 4, 4000);
+        Kernels.projectMaxForward(tokens.view(), null, codebook.view(), after.view(), null);
+        assertThat(after.floats()).containsExactly(expected.floats());
+    }
+
+    /** Calls again and again, until it is enough; the thread that interrupts it counts how often that was in the middle. */
+    private static final class Interrupted extends Thread {
+        private final AtomicBoolean enough;
+        private final Runnable call;
+        private final Runnable check;
+        /** Odd during a call. */
+        private final AtomicInteger turns = new AtomicInteger();
+
+        private int hits;
+        private int noticed;
+        private Throwable failure;
+
+        Interrupted(AtomicBoolean enough, Runnable call, Runnable check) {
+            this.enough = enough;
+            this.call = call;
+            this.check = check;
+        }
+
+        @Override
+        public void run() {
+            try {
+                while (!enough.get()) {
+                    turns.incrementAndGet();
+                    call.run();
+                    turns.incrementAndGet();
+                    noticed += Thread.interrupted() ? 1 : 0;
+                    check.run();
+                }
+            } catch (Throwable e) { // for the test to look at
+                failure = e;
+            }
+        }
+
+        void interruptInTheMiddle() {
+            int before = turns.get();
+            interrupt();
+            hits += before % 2 == 1 && turns.get() == before ? 1 : 0;
+        }
     }
 
     @Test

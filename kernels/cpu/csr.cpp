@@ -3,14 +3,15 @@
  * weights of one word are a few vectors side by side; a row of `b` then multiplies each of its entries with these: no gather,
  * up to 4 * kLanes products at a time. The stretch is as long as leaves a row of `b` some entries to multiply in it, and so,
  * unless rows are short, small enough for the first-level cache. Where there is little to multiply, laying out costs more than
- * walking both rows at once.
+ * walking both rows at once; where the rows of `b` have many of the words, both sides are laid out and multiplied as dense
+ * matrices are, zeros and all, with a tile of sums in registers (ladder/12_sparse_products.cpp measures from where on).
  *
  * Every product is one sum by ascending word, whichever way it is come by: a word that only one row has adds 0. That is harmless
  * unless the other's weight is infinite or NaN, and then the product is NaN: so a product that is not finite is computed
  * once more by walking both rows.
  */
 #include "../core/select.h"
-#include "vector.h"
+#include "panel.h"
 
 namespace lexvla::LEXVLA_ISA {
 namespace {
@@ -20,6 +21,11 @@ constexpr int64_t kDenseWords = int64_t{1} << 21;
 /** Entries that a row of b should have in a stretch, to make up for the loop over them; and the limits of a stretch. */
 constexpr int64_t kEntries = 16, kLeastStretch = 128, kStretchBytes = int64_t{5} << 18;
 constexpr int64_t kRowsPerTask = 256;
+/** Share of the words that rows of b have on average from which on a dense product is faster. */
+constexpr double kDenseShare = 0.5;
+/** Rows of b in a tile of sums; rows of a, at most, that one task lays out. */
+constexpr int kDenseTile = kLanes == 16 ? 14 : 6;
+constexpr int64_t kDenseRows = 256;
 
 /** A sparse matrix. */
 struct Csr {
@@ -138,6 +144,97 @@ void products_by_stretches(const lexvla_exec &exec, const Csr &a, int64_t a_rows
   });
 }
 
+/** Words [begin, limit) of rows [first, first + rows), kDepth to a row; `next` is the entry of each that comes next. */
+void lay_out(const Csr &matrix, int64_t first, int64_t rows, int64_t begin, int64_t limit, int32_t *next, float *out) {
+  __builtin_memset(out, 0, rows * kDepth * 4);
+  for (int64_t i = 0; i < rows; ++i, out += kDepth) {
+    const int32_t last = matrix.offsets[first + i + 1];
+    int32_t e = next[i];
+    for (; e < last && matrix.ids[e] < limit; ++e) out[matrix.ids[e] - begin] = matrix.weights[e];
+    next[i] = e;
+  }
+}
+
+/** sums (rows of kTileWords) += b (rows of kDepth) . panel over `depth` words; a sum goes on from where the words before left it. */
+template <int rows>
+__attribute__((noinline)) void add_tile(const float *b, const float *panel, int64_t depth, float *sums) {
+  F sum[rows][kTileVectors];
+  LEXVLA_UNROLL
+  for (int i = 0; i < rows; ++i) {
+    LEXVLA_UNROLL
+    for (int u = 0; u < kTileVectors; ++u) sum[i][u] = load(sums + i * kTileWords + u * kLanes);
+  }
+  for (int64_t k = 0; k < depth; ++k, panel += kTileWords) {
+    const F w0 = load(panel), w1 = load(panel + kLanes);
+    LEXVLA_UNROLL
+    for (int i = 0; i < rows; ++i) {
+      const F x = splat(b[i * kDepth + k]);
+      sum[i][0] += x * w0;
+      sum[i][1] += x * w1;
+    }
+  }
+  LEXVLA_UNROLL
+  for (int i = 0; i < rows; ++i) {
+    LEXVLA_UNROLL
+    for (int u = 0; u < kTileVectors; ++u) store(sums + i * kTileWords + u * kLanes, sum[i][u]);
+  }
+}
+
+/** add_tile for a number of rows that is known only now. */
+template <int most>
+void add_rows(int64_t rows, const float *b, const float *panel, int64_t depth, float *sums) {
+  if constexpr (most > 1) {
+    if (rows < most) return add_rows<most - 1>(rows, b, panel, depth, sums);
+  }
+  add_tile<most>(b, panel, depth, sums);
+}
+
+/** All products as those of dense matrices, kDepth words of some rows of either side laid out at a time. */
+void products_densely(const lexvla_exec &exec, const Csr &a, int64_t a_rows, const Csr &b, int64_t b_rows, int64_t words, float *out) {
+  const int64_t blocks = blocks_of(b_rows, kRowsPerTask);
+  const double work = 2.0 * static_cast<double>(a_rows) * static_cast<double>(b_rows) * static_cast<double>(words);
+  // Fewer rows a task where there would be too few tasks.
+  const int64_t shares = blocks_of(job_threads(exec, blocks * blocks_of(a_rows, kTileWords), work), blocks);
+  const int64_t group = blocks_of(smaller(kDenseRows, blocks_of(a_rows, shares)), kTileWords) * kTileWords;
+  const int64_t groups = blocks_of(a_rows, group);
+  const int threads = job_threads(exec, groups * blocks, work);
+  const int64_t a_part = kTileWords * kDepth, a_panels = group * kDepth, b_part = kRowsPerTask * kDepth, sums_size = kRowsPerTask * group;
+  const int64_t own_bytes = blocks_of((a_part + a_panels + b_part + sums_size + group + kRowsPerTask) * 4, 64) * 64;
+  const Buffer memory(threads * own_bytes);
+  parallel(threads, groups * blocks, [&](int slot, int64_t task) {
+    float *const a_laid = reinterpret_cast<float *>(static_cast<char *>(memory.data()) + slot * own_bytes);
+    float *const panel_of = a_laid + a_part, *const b_laid = panel_of + a_panels, *const sums = b_laid + b_part;
+    int32_t *const a_next = reinterpret_cast<int32_t *>(sums + sums_size), *const b_next = a_next + group;
+    const int64_t first = task % blocks * kRowsPerTask, size = smaller(kRowsPerTask, b_rows - first);
+    const int64_t a_first = task / blocks * group, a_size = smaller(group, a_rows - a_first);
+    const int64_t panels_here = blocks_of(a_size, kTileWords);
+    __builtin_memset(sums, 0, sums_size * 4);
+    for (int64_t i = 0; i < a_size; ++i) a_next[i] = a.offsets[a_first + i];
+    for (int64_t j = 0; j < size; ++j) b_next[j] = b.offsets[first + j];
+    for (int64_t begin = 0; begin < words; begin += kDepth) {
+      const int64_t depth = smaller(kDepth, words - begin);
+      lay_out(b, first, size, begin, begin + depth, b_next, b_laid);
+      for (int64_t p = 0; p < panels_here; ++p) {
+        const int64_t i = p * kTileWords, here = smaller(kTileWords, a_size - i);
+        lay_out(a, a_first + i, here, begin, begin + depth, a_next + i, a_laid);
+        transpose_panel(a_laid, kDepth, here, 0, depth, panel_of + p * a_part);
+      }
+      for (int64_t p = 0; p < panels_here; ++p) {
+        for (int64_t j = 0; j < size; j += kDenseTile) {
+          add_rows<kDenseTile>(smaller(kDenseTile, size - j), b_laid + j * kDepth, panel_of + p * a_part, depth,
+              sums + (p * kRowsPerTask + j) * kTileWords);
+        }
+      }
+    }
+    for (int64_t i = 0; i < a_size; ++i) {
+      for (int64_t j = 0; j < size; ++j) {
+        const float product = sums[(i / kTileWords * kRowsPerTask + j) * kTileWords + i % kTileWords];
+        out[(a_first + i) * b_rows + first + j] = is_finite(product) ? product : walk(a, a_first + i, b, first + j);
+      }
+    }
+  });
+}
+
 void products(const lexvla_exec &exec, const Csr &a, int64_t a_rows, const Csr &b, int64_t b_rows, int64_t words, float *out) {
   if (a_rows == 0 || b_rows == 0) return;
   const double a_entries = static_cast<double>(a.offsets[a_rows]) - static_cast<double>(a.offsets[0]);
@@ -149,6 +246,8 @@ void products(const lexvla_exec &exec, const Csr &a, int64_t a_rows, const Csr &
       const int64_t i = task / blocks, first = task % blocks * kRowsPerTask;
       for (int64_t j = first; j < smaller(first + kRowsPerTask, b_rows); ++j) out[i * b_rows + j] = walk(a, i, b, j);
     });
+  } else if (a_rows > 2 * kLanes && b_entries >= kDenseShare * static_cast<double>(b_rows) * static_cast<double>(words)) {
+    products_densely(exec, a, a_rows, b, b_rows, words, out);
   } else if (a_rows <= kLanes) {
     products_by_stretches<1>(exec, a, a_rows, b, b_rows, words, out);
   } else if (a_rows <= 2 * kLanes) {

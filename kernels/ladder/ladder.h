@@ -122,9 +122,9 @@ inline double peak() {
   return best;
 }
 
-/** Runs step(scores) until it has taken a second, checks its answer and prints its line; 1 if it is wrong. */
+/** Runs step(scores) until it has taken a second, checks its answer and prints its line; 1 if it is wrong. A step may do several pictures. */
 template <class Step>
-int climb(const char *name, const Problem &problem, const Step &step) {
+int climb(const char *name, const Problem &problem, const Step &step, int64_t pictures = 1) {
   const double limit = peak();
   Array<float> scores(kWords);
   std::vector<double> times;
@@ -143,7 +143,7 @@ int climb(const char *name, const Problem &problem, const Step &step) {
     }
   }
   std::sort(times.begin(), times.end());
-  const double rate = 2.0 * kTokens * kWidth * kWords / times[times.size() / 2];
+  const double rate = 2.0 * static_cast<double>(pictures) * kTokens * kWidth * kWords / times[times.size() / 2];
   std::printf("%-32s %8.1f GFLOP/s  %5.1f %% of the float32 peak of %.0f\n", name, rate / 1e9, 100 * rate / limit, limit / 1e9);
   return 0;
 }

@@ -2,6 +2,8 @@
 #ifndef LEXVLA_LADDER_PANELS_H
 #define LEXVLA_LADDER_PANELS_H
 
+#include <immintrin.h>
+
 #include "ladder.h"
 
 namespace ladder {
@@ -32,6 +34,37 @@ void pack_words(int64_t steps, E *packed, const Convert &convert) {
     for (int64_t k = 0; k < steps; ++k) {
       for (int64_t j = 0; j < kTileWords; ++j) *packed++ = convert(panel * kTileWords + j, k);
     }
+  }
+}
+
+/** 16 steps of 16 words as 16 vectors of 16 words, `to` with kTileWords between them. */
+inline void transpose(const float *words, int64_t width, float *to) {
+  __m512 x[16], y[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) x[i] = _mm512_loadu_ps(words + i * width);
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    y[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
+    y[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; ++j) {
+      const __m512d a = _mm512_castps_pd(y[i + j]), b = _mm512_castps_pd(y[i + j + 2]);
+      x[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+      x[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+    }
+  }
+  // Now x[4 * g + s] has, in quarter q, step 4 * q + s of words 4 * g to 4 * g + 3.
+#pragma GCC unroll 4
+  for (int s = 0; s < 4; ++s) {
+    const __m512 even01 = _mm512_shuffle_f32x4(x[s], x[4 + s], 0x88), odd01 = _mm512_shuffle_f32x4(x[s], x[4 + s], 0xdd);
+    const __m512 even23 = _mm512_shuffle_f32x4(x[8 + s], x[12 + s], 0x88), odd23 = _mm512_shuffle_f32x4(x[8 + s], x[12 + s], 0xdd);
+    _mm512_storeu_ps(to + s * kTileWords, _mm512_shuffle_f32x4(even01, even23, 0x88));
+    _mm512_storeu_ps(to + (8 + s) * kTileWords, _mm512_shuffle_f32x4(even01, even23, 0xdd));
+    _mm512_storeu_ps(to + (4 + s) * kTileWords, _mm512_shuffle_f32x4(odd01, odd23, 0x88));
+    _mm512_storeu_ps(to + (12 + s) * kTileWords, _mm512_shuffle_f32x4(odd01, odd23, 0xdd));
   }
 }
 

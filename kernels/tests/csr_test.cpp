@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "csr.h"
 
@@ -82,6 +83,28 @@ TEST_CASE("csr_dot: few words in rows, and most of them, with infinities and NaN
     }
   }
 }
+
+#if !defined(LEXVLA_TESTS_DEVICE_CALLS_H)
+TEST_CASE("csr_dot: a product has the same bits whoever is beside it, and however it is come by") {
+  Random random("csr neighbours");
+  for (const double density : {0.05, 0.6, 1.0}) {
+    CAPTURE(density);
+    const int64_t words = 700, a_rows = 70, b_rows = 300;
+    const Csr a = random_csr(random, a_rows, words, density), b = random_csr(random, b_rows, words, density);
+    const Output<float> all = products_of(lexvla_csr_dot, a, b, words, 2);
+    for (const int64_t i : {int64_t{0}, int64_t{33}, a_rows - 1}) {
+      const auto row = [&](const Csr &matrix, int64_t r) {
+        const int64_t begin = matrix.offsets[r], end = matrix.offsets[r + 1];
+        return row_of({matrix.ids.data() + begin, matrix.ids.data() + end}, {matrix.weights.data() + begin, matrix.weights.data() + end});
+      };
+      const Output<float> alone = products_of(lexvla_csr_dot, row(a, i), b, words, 1);
+      for (int64_t j = 0; j < b_rows; ++j) REQUIRE(std::memcmp(&alone[j], &all[i * b_rows + j], sizeof(float)) == 0);
+      const Output<float> single = products_of(lexvla_csr_dot, row(a, i), row(b, b_rows - 1), words, 1);
+      CHECK(std::memcmp(&single[0], &all[i * b_rows + b_rows - 1], sizeof(float)) == 0);
+    }
+  }
+}
+#endif
 
 TEST_CASE("csr_dot: a vocabulary too large to lay out densely") {
   Random random("csr large");

@@ -41,7 +41,26 @@ inline I widen(const uint8_t *p) {
 #endif
 inline F widen(const float *p) { return load(p); }
 
-/** sums[ids[i]] += x[i]; one by one: gather and scatter are up to a fifth faster where they are fast (ladder/10_postings.cpp). */
+/*
+ * add_at: sums[ids[i]] += x[i], no id twice. By gather and scatter in avx512vnni, which is taken on Intel: measured on Emerald Rapids,
+ * a search for 1081 words takes a tenth less time. One by one elsewhere: avx512bf16 is taken on AMD, whose scatter is slow.
+ */
+#if defined(LEXVLA_VNNI) && !defined(LEXVLA_BF16_DOT)
+/** (Masked, because GCC 12 warns about the plain ones.) */
+inline __m512i places(const uint16_t *ids) {
+  return _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i *>(ids)));
+}
+inline void add_at(int32_t *sums, const uint16_t *ids, I x) {
+  const __m512i at = places(ids);
+  const I before = reinterpret_cast<I>(_mm512_mask_i32gather_epi32(_mm512_setzero_si512(), 0xffff, at, sums, 4));
+  _mm512_i32scatter_epi32(sums, at, reinterpret_cast<__m512i>(before + x), 4);
+}
+inline void add_at(float *sums, const uint16_t *ids, F x) {
+  const __m512i at = places(ids);
+  const F before = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), 0xffff, at, sums, 4);
+  _mm512_i32scatter_ps(sums, at, before + x, 4);
+}
+#else
 template <class Sum, class V>
 inline void add_at(Sum *sums, const uint16_t *ids, V x) {
   Sum values[kLanes];
@@ -49,6 +68,7 @@ inline void add_at(Sum *sums, const uint16_t *ids, V x) {
   LEXVLA_UNROLL
   for (int i = 0; i < kLanes; ++i) sums[ids[i]] += values[i];
 }
+#endif
 
 #if defined(__AVX512F__)
 

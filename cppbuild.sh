@@ -89,10 +89,16 @@ if [[ -f "$DIRECTORY/build/CMakeCache.txt" ]]; then
 fi
 JOBS="${MAKEJ:-$(getconf _NPROCESSORS_ONLN)}"
 
+# For another nvcc CMake would throw its cache away, and with it the options below.
+if [[ $CUDA == ON && -f "$DIRECTORY/build/CMakeCache.txt" ]] \
+  && ! grep -q -x -E "CMAKE_CUDA_COMPILER:[A-Z]*=$NVCC" "$DIRECTORY/build/CMakeCache.txt"; then
+  rm -rf "$DIRECTORY/build"
+fi
+
 mkdir -p "$DIRECTORY"
 cmake -S kernels -B "$DIRECTORY/build" -G "$GENERATOR" -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$DIRECTORY" \
   -DCMAKE_INSTALL_LIBDIR=lib -DLEXVLA_CUDA=$CUDA -DLEXVLA_TESTS=$TESTS "${OPTIONS[@]}" > "$DIRECTORY.log" 2>&1 \
   || { cat "$DIRECTORY.log" >&2; fail "CMake could not configure kernels/: see above"; }
 cmake --build "$DIRECTORY/build" --parallel "$JOBS" >> "$DIRECTORY.log" 2>&1 \
   || { tail -n 60 "$DIRECTORY.log" >&2; fail "kernels/ did not compile: see above, or all of it in $DIRECTORY.log"; }
-cmake --install "$DIRECTORY/build" >> "$DIRECTORY.log"
+cmake --install "$DIRECTORY/build" --prefix "$DIRECTORY" >> "$DIRECTORY.log"

@@ -184,8 +184,18 @@ struct Figures {
 
 double bandwidth = 0;                           // bytes per second, read and written
 double from_pinned = 0, from_pageable = 0;      // bytes per second, from the host to the device
-std::string results;
+std::string results, about_machine;
+const char *json_file = nullptr;
 bool all_match = true;
+
+/** Writes what is known so far: a run that is stopped leaves what it has proved and timed. */
+void write_json(bool complete) {
+  if (json_file == nullptr) return;
+  FILE *out = std::fopen(json_file, "w");
+  if (out == nullptr) die(json_file, "cannot be written");
+  std::fprintf(out, "{\n  %s,\n  \"complete\": %s, \"results\": [%s\n  ]\n}\n", about_machine.c_str(), complete ? "true" : "false", results.c_str());
+  if (std::fclose(out) != 0) die(json_file, "was not written completely");
+}
 
 void report(const char *what, const std::string &shape, bool matches, const Figures &f) {
   all_match = all_match && matches;
@@ -219,6 +229,7 @@ void report(const char *what, const std::string &shape, bool matches, const Figu
   std::printf("\n");
   std::fflush(stdout);
   results += (results.empty() ? "\n    " : ",\n    ") + json + "}";
+  write_json(false);
 }
 
 /** An operation with a workspace that fits: asks what it needs, runs it once, and can be timed. */
@@ -562,7 +573,6 @@ void measure_bandwidth() {
 }  // namespace
 
 int main(int argc, char **argv) {
-  const char *json_file = nullptr;
   std::string only;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--quick") == 0) {
@@ -590,6 +600,16 @@ int main(int argc, char **argv) {
   measure_bandwidth();
   std::printf("%s, compute capability %d.%d, driver %d, runtime %d, copy %.2f TB/s, from the host %.1f GB/s pinned and %.1f pageable, cuBLAS %s\n", device.name, device.major, device.minor,
       driver, runtime, bandwidth * 1e-12, from_pinned * 1e-9, from_pageable * 1e-9, blas.is_here() ? "found" : "not found: no baseline");
+  char date[32], about[1024];
+  const std::time_t now = std::time(nullptr);
+  std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
+  std::snprintf(about, sizeof about,
+      "\"device\": \"%s\", \"compute_capability\": \"%d.%d\", \"driver\": %d, \"runtime\": %d, \"date\": \"%s\",\n"
+      "  \"copy_bytes_per_second\": %.5g, \"pinned_bytes_per_second\": %.5g, \"pageable_bytes_per_second\": %.5g, \"width\": %lld, "
+      "\"words\": %lld, \"cublas\": %s",
+      device.name, device.major, device.minor, driver, runtime, date, bandwidth, from_pinned, from_pageable, static_cast<long long>(kWidth),
+      static_cast<long long>(kWords), blas.is_here() ? "true" : "false");
+  about_machine = about;
   const auto wanted = [&](const char *what) { return only.empty() || only == what; };
   const auto bench = [&](const auto &head) {
     if (wanted("forward") || wanted("backward")) head.bench_forward(blas);
@@ -604,18 +624,6 @@ int main(int argc, char **argv) {
   }
   if (wanted("rows")) bench_rows(256);
   if (wanted("index")) bench_index(quick ? 100000 : 1000000);
-  if (json_file != nullptr) {
-    FILE *out = std::fopen(json_file, "w");
-    if (out == nullptr) die(json_file, "cannot be written");
-    char date[32];
-    const std::time_t now = std::time(nullptr);
-    std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
-    std::fprintf(out,
-        "{\n  \"device\": \"%s\", \"compute_capability\": \"%d.%d\", \"driver\": %d, \"runtime\": %d, \"date\": \"%s\",\n"
-        "  \"copy_bytes_per_second\": %.5g, \"pinned_bytes_per_second\": %.5g, \"pageable_bytes_per_second\": %.5g, \"width\": %lld, \"words\": %lld, \"cublas\": %s,\n  \"results\": [%s\n  ]\n}\n",
-        device.name, device.major, device.minor, driver, runtime, date, bandwidth, from_pinned, from_pageable, static_cast<long long>(kWidth),
-        static_cast<long long>(kWords), blas.is_here() ? "true" : "false", results.c_str());
-    if (std::fclose(out) != 0) die(json_file, "was not written completely");
-  }
+  write_json(true);
   return all_match ? 0 : 1;
 }

@@ -8,6 +8,28 @@ void require(cudaError_t status, const char *what) {
   if (status != cudaSuccess) fail(LEXVLA_CUDA_ERROR, "%s: %s (%s)", what, cudaGetErrorString(status), cudaGetErrorName(status));
 }
 
+void require_launched(cudaError_t status, const char *kernel, int32_t ordinal) {
+  switch (status) {
+    case cudaErrorECCUncorrectable:
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure:
+      // No launch can end like this: only a kernel that runs.
+      fail(LEXVLA_CUDA_ERROR,
+          "%s not started, because earlier work on device %d failed while it ran: %s (%s): start the process again, with CUDA_LAUNCH_BLOCKING=1 "
+          "to see which it was",
+          kernel, ordinal, cudaGetErrorString(status), cudaGetErrorName(status));
+    default:
+      require(status, kernel);
+  }
+}
+
 int attribute(cudaDeviceAttr which, int32_t ordinal) {
   int value = 0;
   require(cudaDeviceGetAttribute(&value, which, ordinal), "cudaDeviceGetAttribute");

@@ -14,6 +14,9 @@ constexpr int kLeastMajor = 8;
 /** Fails with LEXVLA_CUDA_ERROR and the runtime's text unless status is cudaSuccess. */
 void require(cudaError_t status, const char *what);
 
+/** As require, for the launch of a kernel: it may also report what had been started before and failed while it ran. */
+void require_launched(cudaError_t status, const char *kernel, int32_t ordinal);
+
 /** Fails with LEXVLA_UNSUPPORTED unless there is a device of this ordinal that the kernels can run on. */
 void require_device(int32_t ordinal);
 

@@ -1,16 +1,18 @@
 /*
- * project_max_backward without atomics: every element of a gradient has one owner, which sums in the order that the
- * interface names.
+ * project_max_backward without atomics: every element of a gradient has one owner, which sums in one order.
  *
  *   grad_codebook  a thread owns a word and eight columns, and walks over the images; or, where an image's tokens are many and
  *                  fit, eight words and eight columns, and a block brings 32 columns of an image's tokens into shared memory
- *                  for its 1024 words: device memory and L2 are then read once for 1024 winners, not once for each
+ *                  for its 1024 words: device memory and L2 are then read once for 1024 winners, not once for each. The same
+ *                  sums in the same order, so the same bits
  *   grad_tokens    the words of an image are first listed by the token that won them, ascending; a thread then owns a token
- *                  and eight columns, and walks over the token's list
+ *                  and eight columns, and walks over the token's list; or, where the sums of several images fit into shared
+ *                  memory, a block owns 64 bytes' columns of these images and brings the codebook by in stretches of words,
+ *                  listed by token: see brought_tokens_kernel
  *
- * The same sums in the same order, so the same bits. What is not brought along is gathered from whole rows of the other
- * operand, kSlice columns at a time, the slices being the slowest index of the grid:
- * a slice of the codebook (18 MB of the paper's in bfloat16) then stays in L2 while all images gather from it.
+ * What is not brought along is gathered from whole rows of the other operand, kSlice columns at a time, the slices being the
+ * slowest index of the grid: a slice of the codebook (18 MB of the paper's in bfloat16) then stays in L2 while all images
+ * gather from it.
  */
 #include "launchers.h"
 #include "ptx.h"
@@ -26,35 +28,42 @@ constexpr int kBroughtColumns = 32, kBroughtAcross = kBroughtColumns / kColumns,
 constexpr int kWordsApart = kBroughtThreads / kBroughtAcross, kWordsOfThread = 8, kBroughtWords = kWordsApart * kWordsOfThread;
 /** From this many tokens an image on they are brought along: a guess, to be measured (visit.sh, sweep). */
 constexpr int64_t kLeastBrought = 16;
+// Of the kernel that brings the codebook along: words at a time, bytes of each.
+constexpr int kStretch = 512, kCodeBytes = 64, kWarps = kBroughtThreads / 32, kQuads = 8;
 
-/** Eight floats at a multiple of 16 bytes. */
-__device__ inline void load_columns(const float *row, float (&x)[kColumns]) {
+template <class T>
+constexpr int kPerLoad = 16 / sizeof(T);  // elements
+
+/** What 16 bytes have of floats; of 16-bit elements the first of a pair is the lower half. */
+__device__ inline void widen(float, uint4 bits, float (&x)[4]) {
+  x[0] = __uint_as_float(bits.x), x[1] = __uint_as_float(bits.y), x[2] = __uint_as_float(bits.z), x[3] = __uint_as_float(bits.w);
+}
+__device__ inline void widen(Bf16, uint4 bits, float (&x)[8]) {
+  const uint32_t pairs[] = {bits.x, bits.y, bits.z, bits.w};
 #pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    const float4 four = reinterpret_cast<const float4 *>(row)[i];
-    x[4 * i] = four.x, x[4 * i + 1] = four.y, x[4 * i + 2] = four.z, x[4 * i + 3] = four.w;
+  for (int i = 0; i < 4; ++i) {
+    x[2 * i] = __uint_as_float(pairs[i] << 16);
+    x[2 * i + 1] = __uint_as_float(pairs[i] & 0xffff0000u);
+  }
+}
+__device__ inline void widen(Half, uint4 bits, float (&x)[8]) {
+  const uint32_t pairs[] = {bits.x, bits.y, bits.z, bits.w};
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    x[2 * i] = value(Half{static_cast<uint16_t>(pairs[i])});
+    x[2 * i + 1] = value(Half{static_cast<uint16_t>(pairs[i] >> 16)});
   }
 }
 
-/** Eight bfloat16 at a multiple of 16 bytes; the first of a pair is the lower half. */
-__device__ inline void load_columns(const Bf16 *row, float (&x)[kColumns]) {
-  const uint4 pairs = *reinterpret_cast<const uint4 *>(row);
-  const uint32_t words[] = {pairs.x, pairs.y, pairs.z, pairs.w};
+/** kColumns elements at a multiple of 16 bytes. */
+template <class T>
+__device__ inline void load_columns(const T *row, float (&x)[kColumns]) {
 #pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    x[2 * i] = __uint_as_float(words[i] << 16);
-    x[2 * i + 1] = __uint_as_float(words[i] & 0xffff0000u);
-  }
-}
-
-/** Eight binary16 at a multiple of 16 bytes. */
-__device__ inline void load_columns(const Half *row, float (&x)[kColumns]) {
-  const uint4 pairs = *reinterpret_cast<const uint4 *>(row);
-  const uint32_t words[] = {pairs.x, pairs.y, pairs.z, pairs.w};
+  for (int i = 0; i < kColumns; i += kPerLoad<T>) {
+    float part[kPerLoad<T>];
+    widen(T{}, *reinterpret_cast<const uint4 *>(row + i), part);
 #pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    x[2 * i] = value(Half{static_cast<uint16_t>(words[i])});
-    x[2 * i + 1] = value(Half{static_cast<uint16_t>(words[i] >> 16)});
+    for (int c = 0; c < kPerLoad<T>; ++c) x[i + c] = part[c];
   }
 }
 
@@ -252,6 +261,177 @@ __global__ void __launch_bounds__(kThreads) tokens_kernel(const float *grad_scor
   }
 }
 
+/** A word of a stretch that a token won. */
+struct Won {
+  float grad;
+  int32_t place;  // token * kStretch + word of the stretch: what the winners of a stretch are sorted by
+};
+
+/**
+ * Lists the winners of each image and stretch of words by token, a token's words ascending: a block per list, a thread per
+ * word, whose rank is the number of smaller places. The list is cut into `quads` equal parts for those who will walk
+ * it side by side, so the first of every part come first, then all second ones: won[list * kStretch + i * quads + part].
+ */
+__global__ void __launch_bounds__(kStretch) rank_kernel(const float *grad_scores, const int32_t *winners, int64_t images, int64_t count,
+    int64_t words, int quads, Won *won, int32_t *found) {
+  __shared__ uint4 places[kStretch / 4];
+  const int64_t stretches = blocks_of(words, kStretch);
+  for (int64_t list = blockIdx.x; list < images * stretches; list += gridDim.x) {
+    const int64_t b = list / stretches, v = list % stretches * kStretch + threadIdx.x;
+    const int32_t winner = v < words ? winners[b * words + v] : -1;
+    const bool there = is_token(winner, count);
+    const uint32_t place = there ? static_cast<uint32_t>(winner) * kStretch + threadIdx.x : UINT32_MAX;
+    __syncthreads();  // the places of the list before have been read
+    reinterpret_cast<uint32_t *>(places)[threadIdx.x] = place;
+    int all = 0;
+    block_count_before<kStretch>(there, &all);  // waits for all places
+    int rank = 0;
+    for (const uint4 four : places) rank += (four.x < place) + (four.y < place) + (four.z < place) + (four.w < place);
+    const int part = (all + quads - 1) / quads;
+    if (there) {
+      won[list * kStretch + rank % part * quads + rank / part] = {grad_scores[b * words + v], static_cast<int32_t>(place)};
+    }
+    if (threadIdx.x == 0) found[list] = all;
+  }
+}
+
+/** Shared memory of brought_tokens_kernel: two stretches of codes, the sums of the images, what warps carry. */
+template <class T>
+constexpr int64_t brought_tokens_bytes(int64_t images, int64_t count) {
+  constexpr int64_t kSumBytes = kCodeBytes / sizeof(T) * 4;
+  return 2 * kStretch * kCodeBytes + (images * count + kWarps) * kSumBytes + kWarps * 4;
+}
+
+/**
+ * The gradient of the tokens of `of_block` images in kCodeBytes' columns, by a block: the sums lie in shared memory, and the
+ * codebook passes by in stretches of kStretch words, each read once for all of these images. An image has kWarps / of_block
+ * warps, of which each quad of lanes walks an equal part of the image's list of the stretch, however unequal the tokens' shares:
+ * as long as the token stays the same, it sums in registers. A run within a part belongs to its quad alone and is added
+ * to the sums at once; the first and the last of a part may go on in its neighbours, and are added quad after quad; what
+ * begins a warp's part is carried until all warps are done, then added in their order. So every sum is made in one order, which
+ * the shape alone decides.
+ *
+ * With 256 images of 257 tokens, width 4096, 17,149 words of bfloat16 and 4 images a block, 9 GB of codes and 4.6 GB of lists come
+ * from L2, instead of the 36 GB of codes that gathering takes. Shared memory then has about as much to do: of 8 words of 32 columns
+ * 512 bytes of codes, in 6 cycles with conflicts, and 256 bytes twice for each run that ends.
+ */
+template <class T>
+__global__ void __launch_bounds__(kBroughtThreads, 1) brought_tokens_kernel(const Won *won, const int32_t *found, const T *codebook,
+    int64_t images, int64_t count, int64_t width, int64_t words, int of_block, float *grad_tokens) {
+  constexpr int kSliceColumns = kCodeBytes / sizeof(T), kOfLane = kPerLoad<T>, kAhead = 4;
+  LEXVLA_DYNAMIC_SHARED(shared);
+  float *const sums = reinterpret_cast<float *>(shared + 2 * kStretch * kCodeBytes);
+  float *const carried = sums + of_block * count * kSliceColumns;
+  int32_t *const carried_token = reinterpret_cast<int32_t *>(carried + kWarps * kSliceColumns);
+
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = kWarps / of_block, quads = warps * kQuads;
+  const int quad = warp % warps * kQuads + lane / 4, lane_column = lane % 4 * kOfLane;
+  float *const image_sums = sums + warp / warps * count * kSliceColumns, *const warp_carried = carried + warp * kSliceColumns;
+  const int64_t stretches = blocks_of(words, kStretch), groups = blocks_of(images, of_block), slices = blocks_of(width, kSliceColumns);
+  for (int64_t task = blockIdx.x; task < slices * groups; task += gridDim.x) {
+    const int64_t first_image = task % groups * of_block, b = first_image + warp / warps, first_column = task / groups * kSliceColumns;
+
+    const auto bring = [&](int64_t stretch) {
+      for (int i = threadIdx.x; stretch < stretches && i < kStretch * kCodeBytes / 16; i += kBroughtThreads) {
+        const int64_t v = stretch * kStretch + i / (kCodeBytes / 16), column = first_column + i % (kCodeBytes / 16) * kPerLoad<T>;
+        const bool there = v < words && column < width;
+        copy_16_async(shared + stretch % 2 * (kStretch * kCodeBytes) + i * 16, codebook + (there ? v * width + column : 0), there);
+      }
+      commit_copies();
+    };
+    const auto found_in = [&](int64_t stretch) { return b < images && stretch < stretches ? found[b * stretches + stretch] : 0; };
+    // The part of this quad, of which kAhead are looked at ahead of time.
+    int part = 0, mine = 0;
+    const Won *list = won;
+    Won next[kAhead];
+    const auto look_at = [&](int first) {
+#pragma unroll
+      for (int u = 0; u < kAhead; ++u) next[u] = first + u < mine ? list[(first + u) * quads] : Won{0, -1};
+    };
+    const auto begin = [&](int64_t stretch, int all) {
+      part = (all + quads - 1) / quads;
+      mine = all - quad * part < part ? all - quad * part : part;
+      list = won + (b * stretches + stretch) * kStretch + quad;
+      look_at(0);
+    };
+
+    for (int i = threadIdx.x; i < of_block * static_cast<int>(count) * kSliceColumns; i += kBroughtThreads) sums[i] = 0;
+    bring(0);
+    begin(0, found_in(0));
+    int found_next = found_in(1);
+    for (int64_t stretch = 0; stretch < stretches; ++stretch) {
+      bring(stretch + 1);
+      wait_for_copies<1>();
+      __syncthreads();  // everybody's copies of this stretch are there, and what was carried has been added
+      const char *const codes = shared + stretch % 2 * (kStretch * kCodeBytes) + lane % 4 * 16;
+      const auto add = [&](float *row, const float(&x)[kOfLane]) {
+#pragma unroll
+        for (int c = 0; c < kOfLane; c += 4) {
+          float4 &to = *reinterpret_cast<float4 *>(row + lane_column + c);
+          const float4 so_far = to;
+          to = {so_far.x + x[c], so_far.y + x[c + 1], so_far.z + x[c + 2], so_far.w + x[c + 3]};
+        }
+      };
+      float sum[kOfLane] = {}, first_sum[kOfLane] = {};
+      int32_t token = next[0].place < 0 ? -1 : next[0].place / kStretch, first_token = -1;
+      const int32_t warp_token = __shfl_sync(0xffffffffu, token, 0);
+      for (int e = 0; e < part; e += kAhead) {
+        Won now[kAhead];
+        uint4 code[kAhead];
+#pragma unroll
+        for (int u = 0; u < kAhead; ++u) {
+          now[u] = next[u];
+          code[u] = *reinterpret_cast<const uint4 *>(codes + (now[u].place < 0 ? 0 : now[u].place % kStretch) * kCodeBytes);
+        }
+        look_at(e + kAhead);
+#pragma unroll
+        for (int u = 0; u < kAhead; ++u) {
+          if (now[u].place < 0) continue;
+          if (now[u].place / kStretch != token) {
+            if (first_token < 0) {
+              first_token = token;
+#pragma unroll
+              for (int c = 0; c < kOfLane; ++c) first_sum[c] = sum[c];
+            } else {
+              add(image_sums + int64_t{token} * kSliceColumns, sum);
+            }
+#pragma unroll
+            for (int c = 0; c < kOfLane; ++c) sum[c] = 0;
+            token = now[u].place / kStretch;
+          }
+          float x[kOfLane];
+          widen(T{}, code[u], x);
+#pragma unroll
+          for (int c = 0; c < kOfLane; ++c) sum[c] = fmaf(now[u].grad, x[c], sum[c]);
+        }
+      }
+      for (int c = lane; c < kSliceColumns; c += 32) warp_carried[c] = 0;
+      if (lane == 0) carried_token[warp] = warp_token;
+      const auto row_of = [&](int32_t of) { return of == warp_token ? warp_carried : image_sums + int64_t{of} * kSliceColumns; };
+      for (int turn = 0; turn < kQuads; ++turn) {
+        __syncwarp();  // the quad before has added
+        if (lane / 4 != turn) continue;
+        if (first_token >= 0) add(row_of(first_token), first_sum);
+        if (token >= 0) add(row_of(token), sum);
+      }
+      begin(stretch + 1, found_next);
+      found_next = found_in(stretch + 2);
+      __syncthreads();  // the stretch has been read, and all has been added but what is carried
+      for (int w = warp; warp % warps == 0 && w < warp + warps; ++w) {
+        if (carried_token[w] < 0) continue;
+        for (int c = lane; c < kSliceColumns; c += 32) image_sums[int64_t{carried_token[w]} * kSliceColumns + c] += carried[w * kSliceColumns + c];
+      }
+    }
+    __syncthreads();  // what was carried has been added
+    const int64_t rows = smaller(of_block, images - first_image) * count;
+    for (int i = threadIdx.x; i < static_cast<int>(rows) * kSliceColumns; i += kBroughtThreads) {
+      const int64_t column = first_column + i % kSliceColumns;
+      if (column < width) grad_tokens[(first_image * count + i / kSliceColumns) * width + column] = sums[i];
+    }
+    __syncthreads();  // and has been written
+  }
+}
+
 /** A block per image. */
 __global__ void __launch_bounds__(kThreads)
     filter_kernel(const float *grad_scores, const int32_t *winners, int64_t images, int64_t words, float share, int32_t *filtered) {
@@ -271,26 +451,51 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+/** How many images of this many tokens share the codebook that is brought along; 0: it is not, its rows are gathered. */
 template <class T>
-void launch(const Call &call, const float *grad_scores, const int32_t *winners, const void *tokens, const void *codebook, int64_t images,
-    int64_t count, int64_t width, int64_t words, float *grad_tokens, float *grad_codebook, bool add) {
-  const int64_t slices = blocks_of(width, kSlice);
+int images_of_block(int32_t device, const void *codebook, int64_t count, int64_t width, int64_t words) {
+  if (words < kStretch || width % kColumns != 0 || !rows_are_aligned(static_cast<const T *>(codebook), width)) return 0;
+  const int64_t most = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  // An image alone would have nobody to share with.
+  for (const int images : {8, 4, 2}) {
+    if (brought_tokens_bytes<T>(images, count) <= most) return images;
+  }
+  return 0;
+}
+
+template <class T>
+void launch_codebook(const Call &call, const float *grad_scores, const int32_t *winners, const T *tokens, int64_t images, int64_t count,
+    int64_t width, int64_t words, float *grad_codebook, bool add) {
   const int64_t brought = 2 * count * kBroughtBytes<T>;
-  const bool bring = count >= kLeastBrought && rows_are_aligned(static_cast<const T *>(tokens), width) && width % kColumns == 0 &&
-                     brought <= attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, call.device());
-  if (grad_codebook != nullptr && words > 0 && width > 0 && bring) {
+  if (count >= kLeastBrought && rows_are_aligned(tokens, width) && width % kColumns == 0 &&
+      brought <= attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, call.device())) {
     call.launch("project_max_backward, codebook", brought_codebook_kernel<T>,
         grid_of(blocks_of(width, kBroughtColumns) * blocks_of(words, kBroughtWords)), kBroughtThreads, static_cast<size_t>(brought),
-        grad_scores, winners, static_cast<const T *>(tokens), images, count, width, words, grad_codebook, add);
-  } else if (grad_codebook != nullptr && words > 0 && width > 0) {
-    call.launch("project_max_backward, codebook", codebook_kernel<T>, grid_of(slices * blocks_of(words, kRows)), kThreads, 0, grad_scores,
-        winners, static_cast<const T *>(tokens), images, count, width, words, grad_codebook, add);
+        grad_scores, winners, tokens, images, count, width, words, grad_codebook, add);
+  } else {
+    call.launch("project_max_backward, codebook", codebook_kernel<T>, grid_of(blocks_of(width, kSlice) * blocks_of(words, kRows)), kThreads,
+        0, grad_scores, winners, tokens, images, count, width, words, grad_codebook, add);
   }
-  if (grad_tokens == nullptr || images * count == 0 || width == 0) return;
-  int32_t *const starts = call.array<int32_t>(0), *const listed = call.array<int32_t>(1);
+}
+
+template <class T>
+void launch_tokens(const Call &call, int of_block, const float *grad_scores, const int32_t *winners, const T *codebook, int64_t images,
+    int64_t count, int64_t width, int64_t words, float *grad_tokens) {
+  int32_t *const starts = call.array<int32_t>(0);
+  if (of_block > 0) {
+    Won *const won = call.array<Won>(1);
+    call.launch("project_max_backward, lists", rank_kernel, grid_of(images * blocks_of(words, kStretch)), kStretch, 0, grad_scores, winners,
+        images, count, words, kWarps / of_block * kQuads, won, starts);
+    call.launch("project_max_backward, tokens", brought_tokens_kernel<T>,
+        grid_of(blocks_of(width, kCodeBytes / sizeof(T)) * blocks_of(images, of_block)), kBroughtThreads,
+        static_cast<size_t>(brought_tokens_bytes<T>(of_block, count)), won, starts, codebook, images, count, width, words, of_block,
+        grad_tokens);
+    return;
+  }
+  int32_t *const listed = call.array<int32_t>(1);
   call.launch("project_max_backward, lists", list_kernel, grid_of(images), kSortThreads, 0, winners, images, count, words, starts, listed);
-  call.launch("project_max_backward, tokens", tokens_kernel<T>, grid_of(slices * blocks_of(images * count, kRows)), kThreads, 0,
-      grad_scores, starts, listed, static_cast<const T *>(codebook), images, count, width, words, grad_tokens);
+  call.launch("project_max_backward, tokens", tokens_kernel<T>, grid_of(blocks_of(width, kSlice) * blocks_of(images * count, kRows)), kThreads,
+      0, grad_scores, starts, listed, codebook, images, count, width, words, grad_tokens);
 }
 
 }  // namespace
@@ -305,12 +510,20 @@ void filter_winners(const lexvla_exec *exec, const float *grad_scores, const int
 void project_max_backward(const lexvla_exec *exec, int32_t type, const float *grad_scores, const int32_t *winners, const void *tokens,
     const void *codebook, int64_t images, int64_t count, int64_t width, int64_t words, float *grad_tokens, float *grad_codebook,
     int32_t add_codebook) {
-  const bool lists = grad_tokens != nullptr;
-  const Call call(*exec, {lists ? images * (count + 1) * 4 : 0, lists ? images * words * 4 : 0});
-  if (call.only_asked()) return;
   with_type(type, [&](auto element) {
-    launch<decltype(element)>(call, grad_scores, winners, tokens, codebook, images, count, width, words, grad_tokens, grad_codebook,
-        add_codebook != 0);
+    using T = decltype(element);
+    const bool with_tokens = grad_tokens != nullptr && images * count > 0 && width > 0;
+    require_device(exec->device);
+    const int of_block = with_tokens ? images_of_block<T>(exec->device, codebook, count, width, words) : 0;
+    // The ends and the entries of the lists of winners.
+    const int64_t stretches = blocks_of(words, kStretch), ends = of_block > 0 ? stretches : count + 1;
+    const int64_t entries = of_block > 0 ? stretches * kStretch * static_cast<int64_t>(sizeof(Won)) : words * 4;
+    const Call call(*exec, {with_tokens ? images * ends * 4 : 0, with_tokens ? images * entries : 0});
+    if (call.only_asked()) return;
+    if (grad_codebook != nullptr && words > 0 && width > 0) {
+      launch_codebook(call, grad_scores, winners, static_cast<const T *>(tokens), images, count, width, words, grad_codebook, add_codebook != 0);
+    }
+    if (with_tokens) launch_tokens(call, of_block, grad_scores, winners, static_cast<const T *>(codebook), images, count, width, words, grad_tokens);
   });
 }
 

@@ -68,10 +68,11 @@ void project_max_forward(const lexvla_exec *exec, int32_t type, const void *toke
     require_device(exec->device);
     hopper = attribute(cudaDevAttrComputeCapabilityMajor, exec->device) == 9;
   }
-  const Call call(*exec, {hopper ? sm90_project_max_workspace(images, words) : 0});
+  const sm90::Plan plan = hopper ? sm90_project_max_plan(exec->device, type, images, count, width, words) : sm90::Plan{};
+  const Call call(*exec, {hopper ? images * words * 8 : 0, plan.part_sums() * 4});
   if (call.only_asked() || images == 0 || words == 0) return;
   if (hopper) {
-    sm90_project_max(call, type, tokens, mask, codebook, images, count, width, words, scores, winners);
+    sm90_project_max(call, plan, type, tokens, mask, codebook, images, count, width, words, scores, winners);
     return;
   }
   if (matrices) {

@@ -6,7 +6,8 @@
  *   registers   128 accumulators a thread: the maximum over rows is taken in the thread, then in its quad
  *   clusters    stay, and take tiles in an order that keeps both operands in L2
  *
- * No score is ever stored; a tile ends in one atomic maximum per word and image. Compiled for sm_90a alone.
+ * No score is stored, but of the few tiles that clusters share; a tile ends in one atomic maximum per word and image. Compiled for
+ * sm_90a alone.
  */
 #include "sm90_project_max.h"
 
@@ -22,7 +23,10 @@ struct Problem {
   int64_t images, count, width, words;
   uint64_t *keys;  // [images, words], 0 at first
   int64_t stride;  // from the first row of a tile to that of the next
+  int word_tiles, row_tiles, whole, pieces;  // of the plan
+  float *parts;    // of the pieces: [piece, block of the cluster, accumulator, thread that multiplies]
 };
+constexpr int kMultiplying = 128 * kConsumers;  // threads
 
 /** The place of a stage's operands, and the barriers of the ring. */
 template <class S>
@@ -112,9 +116,28 @@ __device__ inline void send_each(const Problem &p, const float (&sum)[kSums], in
   }
 }
 
+/** Sends what these sums of a warp group say, of the rows [tile_row, end_row). */
+template <int kSums>
+__device__ inline void send(const Problem &p, const float (&sum)[kSums], int64_t first_word, int64_t tile_row, int64_t end_row) {
+  if (p.count == 1) {
+    send_each(p, sum, first_word, tile_row);
+    return;
+  }
+  for (int64_t image = tile_row / p.count; image * p.count < end_row; ++image) {
+    const int64_t begin = image * p.count - tile_row, end = begin + p.count;
+    send_best(p, sum, first_word, tile_row, image, static_cast<int>(begin < 0 ? 0 : begin), static_cast<int>(smaller(end, end_row - tile_row)));
+  }
+}
+
+/** The row after the last of a tile. */
+template <class S>
+__device__ inline int64_t end_row_of(const Problem &p, int64_t tile_row) {
+  return smaller(tile_row + smaller(S::kTileRows, p.stride), p.images * p.count);
+}
+
 template <class T, int extra>
 __global__ void __launch_bounds__(kThreads, 1)
-    kernel(const __grid_constant__ TensorMap codes, const __grid_constant__ TensorMap tokens, Problem p, int word_tiles, int row_tiles) {
+    kernel(const __grid_constant__ TensorMap codes, const __grid_constant__ TensorMap tokens, Problem p, int works) {
   using S = Sizes<extra>;
   LEXVLA_DYNAMIC_SHARED(shared);
   const Ring<S> ring(shared);
@@ -128,17 +151,18 @@ __global__ void __launch_bounds__(kThreads, 1)
   }
   sync_cluster();
 
-  const int steps = static_cast<int>(blocks_of(p.width, kDepth<T>)), clusters = gridDim.x / kCluster, all = word_tiles * row_tiles;
+  const int steps = static_cast<int>(blocks_of(p.width, kDepth<T>)), clusters = gridDim.x / kCluster;
   const int group = threadIdx.x / 128;
   Place place;
   if (group == 0) {
     give_registers<kProducerRegisters>();
     if (threadIdx.x == 0) {
-      for (int at = blockIdx.x / kCluster; at < all; at += clusters) {
-        const Tile tile = tile_at(at, word_tiles, row_tiles);
+      for (int at = blockIdx.x / kCluster; at < works; at += clusters) {
+        const Work work = work_at(at, p.word_tiles, p.row_tiles, p.whole, p.pieces, steps);
+        const Tile tile = work.tile;
         const int first_word = (tile.words * kCluster + static_cast<int>(rank)) * kWords;
         const int first_row = tile.rows * static_cast<int>(p.stride) + static_cast<int>(rank) * (kRows / kCluster);
-        for (int step = 0; step < steps; ++step) {
+        for (int step = work.begin; step < work.end; ++step) {
           wait_for(ring.empty + place.stage, place.parity ^ 1);
           arrive_expecting(ring.full + place.stage, S::kArriving);
           const int column = step * kDepth<T>;
@@ -155,43 +179,60 @@ __global__ void __launch_bounds__(kThreads, 1)
       // One thread of the group for each block of the cluster.
       if (threadIdx.x % 128 < kCluster) arrive_at(ring.empty + stage, threadIdx.x % 128);
     };
-    for (int at = blockIdx.x / kCluster; at < all; at += clusters) {
-      const Tile tile = tile_at(at, word_tiles, row_tiles);
+    for (int at = blockIdx.x / kCluster; at < works; at += clusters) {
+      const Work work = work_at(at, p.word_tiles, p.row_tiles, p.whole, p.pieces, steps);
+      const Tile tile = work.tile;
       const int64_t first_word = int64_t{tile.words * kCluster + static_cast<int>(rank)} * kWords + (group - 1) * 64;
       const int64_t tile_row = tile.rows * p.stride;
       float sum[S::kSums];
       int before = 0;
-      for (int step = 0; step < steps; ++step) {
+      for (int step = work.begin; step < work.end; ++step) {
         wait_for(ring.full + place.stage, place.parity);
         begin_products();
         const uint64_t a = descriptor_of(ring.words(place.stage) + (group - 1) * 64 * kSwizzleBytes);
         const uint64_t b = descriptor_of(ring.rows(place.stage));
 #pragma unroll
         for (int k = 0; k < kLineBytes / kProductBytes; ++k) {
-          multiply_64x256(T{}, sum, a + k * 2, b + k * 2, step > 0 || k > 0);
-          if constexpr (extra > 0) multiply_64x8(T{}, sum + 128, a + k * 2, b + kRows * kSwizzleBytes / 16 + k * 2, step > 0 || k > 0);
+          multiply_64x256(T{}, sum, a + k * 2, b + k * 2, step > work.begin || k > 0);
+          if constexpr (extra > 0) multiply_64x8(T{}, sum + 128, a + k * 2, b + kRows * kSwizzleBytes / 16 + k * 2, step > work.begin || k > 0);
         }
         commit_products();
         wait_for_products<1>();
-        if (step > 0) release(before);
+        if (step > work.begin) release(before);
         before = place.stage;
         place.advance();
       }
       wait_for_products<0>();
       release(before);
 
-      if (p.count == 1) {
-        send_each(p, sum, first_word, tile_row);
-        continue;
-      }
-      const int64_t end_row = smaller(tile_row + smaller(S::kTileRows, p.stride), p.images * p.count);
-      for (int64_t image = tile_row / p.count; image * p.count < end_row; ++image) {
-        const int64_t begin = image * p.count - tile_row, end = begin + p.count;
-        send_best(p, sum, first_word, tile_row, image, static_cast<int>(begin < 0 ? 0 : begin), static_cast<int>(smaller(end, end_row - tile_row)));
+      if (work.is_piece) {
+        float *const part = p.parts + (int64_t{at - p.whole} * kCluster + static_cast<int>(rank)) * S::kSums * kMultiplying + threadIdx.x - 128;
+#pragma unroll
+        for (int i = 0; i < S::kSums; ++i) part[i * kMultiplying] = sum[i];
+      } else {
+        send(p, sum, first_word, tile_row, end_row_of<S>(p, tile_row));
       }
     }
   }
   sync_cluster();  // nobody leaves while the other block may still write to its shared memory
+}
+
+/** Adds the pieces of the tiles that clusters share: a block has eight rows of what one block multiplied. */
+template <int extra>
+__global__ void __launch_bounds__(kMultiplying) join_kernel(Problem p) {
+  using S = Sizes<extra>;
+  constexpr int kEights = S::kTileRows / 8;
+  const int eight = blockIdx.x % kEights, rank = blockIdx.x / kEights % kCluster, shared_tile = blockIdx.x / kEights / kCluster;
+  float sum[4] = {};
+  for (int piece = 0; piece < p.pieces; ++piece) {
+    const int64_t block = (int64_t{shared_tile} * p.pieces + piece) * kCluster + rank;
+    const float *const part = p.parts + (block * S::kSums + eight * 4) * kMultiplying + threadIdx.x;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) sum[i] += part[i * kMultiplying];
+  }
+  const Tile tile = tile_at(p.whole + shared_tile, p.word_tiles, p.row_tiles);
+  const int64_t first_word = int64_t{tile.words * kCluster + rank} * kWords + threadIdx.x / 128 * 64, tile_row = tile.rows * p.stride;
+  send(p, sum, first_word, tile_row + eight * 8, smaller(tile_row + eight * 8 + 8, end_row_of<S>(p, tile_row)));
 }
 
 __global__ void __launch_bounds__(256) unpack_kernel(const uint64_t *keys, int64_t n, float *scores, int32_t *winners) {
@@ -208,38 +249,39 @@ bool sm90_project_max_takes(int64_t images, int64_t count, int64_t width, int64_
          blocks_of(words, kWords * kCluster) * (images + blocks_of(images * count, kRows)) <= INT32_MAX / kGroup;
 }
 
-int64_t sm90_project_max_workspace(int64_t images, int64_t words) { return images * words * 8; }
+Plan sm90_project_max_plan(int32_t device, int32_t type, int64_t images, int64_t count, int64_t width, int64_t words) {
+  return plan_of(images, count, width, words, type == LEXVLA_FLOAT32 ? 4 : 2, attribute(cudaDevAttrMultiProcessorCount, device) / kCluster);
+}
 
 namespace {
 
 template <class T, int extra>
-void launch(const Call &call, const void *tokens, const void *codebook, const Problem &p, int64_t word_tiles, int64_t row_tiles, int64_t clusters) {
+void launch(const Call &call, const Plan &plan, const void *tokens, const void *codebook, const Problem &p, int64_t clusters) {
   using S = Sizes<extra>;
-  call.launch_clusters("sm90_project_max", kernel<T, extra>, kCluster,
-      dim3(static_cast<unsigned>(smaller(clusters, word_tiles * row_tiles) * kCluster)), kThreads, S::kSharedBytes,
-      tensor_map<T>(codebook, p.words, p.width, kWords), tensor_map<T>(tokens, p.images * p.count, p.width, S::kBoxRows), p,
-      static_cast<int>(word_tiles), static_cast<int>(row_tiles));
+  call.launch_clusters("sm90_project_max", kernel<T, extra>, kCluster, dim3(static_cast<unsigned>(smaller(clusters, plan.works()) * kCluster)),
+      kThreads, S::kSharedBytes, tensor_map<T>(codebook, p.words, p.width, kWords),
+      tensor_map<T>(tokens, p.images * p.count, p.width, S::kBoxRows), p, static_cast<int>(plan.works()));
+  if (plan.shared_tiles() > 0) {
+    call.launch("sm90_project_max, join", join_kernel<extra>,
+        dim3(static_cast<unsigned>(plan.shared_tiles() * kCluster * (S::kTileRows / 8))), kMultiplying, 0, p);
+  }
 }
 
 }  // namespace
 
-void sm90_project_max(const Call &call, int32_t type, const void *tokens, const uint8_t *mask, const void *codebook, int64_t images, int64_t count,
-    int64_t width, int64_t words, float *scores, int32_t *winners) {
+void sm90_project_max(const Call &call, const Plan &plan, int32_t type, const void *tokens, const uint8_t *mask, const void *codebook,
+    int64_t images, int64_t count, int64_t width, int64_t words, float *scores, int32_t *winners) {
   const int64_t clusters = attribute(cudaDevAttrMultiProcessorCount, call.device()) / kCluster;
-  const int64_t word_tiles = blocks_of(words, kWords * kCluster), row_tiles = blocks_of(images * count, kRows);
   uint64_t *const keys = call.array<uint64_t>(0);
   require(cudaMemsetAsync(keys, 0, static_cast<size_t>(images * words) * 8, call.stream()), "cudaMemsetAsync");
-  Problem problem{mask, images, count, width, words, keys, kRows};
-  // The rounds that the clusters take, and what a tile costs: the extra rows about as much as forty others.
-  const int64_t together = blocks_of(word_tiles * row_tiles, clusters) * kRows;
-  const int64_t by_image = blocks_of(word_tiles * images, clusters) * (kRows + 40);
+  const Problem problem{mask, images, count, width, words, keys, plan.by_image ? count : kRows, static_cast<int>(plan.word_tiles),
+      static_cast<int>(plan.row_tiles), static_cast<int>(plan.whole), static_cast<int>(plan.pieces), call.array<float>(1)};
   with_type(type, [&](auto element) {
     using T = decltype(element);
-    if (count > 1 && count <= kRows + kExtraRows && by_image < together) {
-      problem.stride = count;
-      launch<T, kExtraRows>(call, tokens, codebook, problem, word_tiles, images, clusters);
+    if (plan.by_image) {
+      launch<T, kExtraRows>(call, plan, tokens, codebook, problem, clusters);
     } else {
-      launch<T, 0>(call, tokens, codebook, problem, word_tiles, row_tiles, clusters);
+      launch<T, 0>(call, plan, tokens, codebook, problem, clusters);
     }
   });
   call.launch("sm90_project_max, unpack", unpack_kernel, grid_of(blocks_of(images * words, 256)), 256, 0, keys, images * words, scores,

@@ -11,12 +11,19 @@
 #     sanitizer     memcheck, racecheck, initcheck, synccheck over small shapes
 #     ladder        the steps that led to the Hopper kernel, each with its figure
 #     profile       of the forward and the backward, by ncu where it is found                           -> profile.txt
-#     sweep         the constants that were guessed, each built anew with another value                 -> sweep.txt    
+#     sweep         the constants that were guessed, each built anew with another value                 -> sweep.txt
 #     pytorch       the same shapes in eager and compiled PyTorch, where python3 has torch              -> pytorch.json
 #
 # Each step has a limit in time, a step that fails does not stop the next ones, and what is known is written after each:
-# OUT/visit.txt is the machine and a line a step, OUT/visit.log what they said. LEXVLA_VISIT_SECONDS ends the visit at the first
-# step that would begin later than that. doctest (one header) is looked for in the compiler's path, in DOCTEST_INCLUDE and
+# OUT/visit.txt is the machine and a line a step, OUT/visit.log what they said; a benchmark that is stopped leaves the JSON of what it
+# had proved and timed by then, with "complete": false. LEXVLA_VISIT_SECONDS ends the visit at the first step that would begin later
+# than that. A visit in three calls of ten minutes, the most telling first:
+#
+#     LEXVLA_VISIT_SECONDS=480 visit.sh OUT build correctness benchmark
+#     LEXVLA_VISIT_SECONDS=500 visit.sh OUT build sanitizer profile ladder       (build: nothing to do where the machine is the same)
+#     LEXVLA_VISIT_SECONDS=500 visit.sh OUT sweep pytorch
+#
+# doctest (one header) is looked for in the compiler's path, in DOCTEST_INCLUDE and
 # in kernels/build-doctest, as DIRECTORY/doctest/doctest.h; without it the tests are left out and the benchmark still proves
 # its answers. Exit code: 0, 1 if a step failed, 77 if there is no GPU.
 set -uo pipefail
@@ -29,10 +36,24 @@ all=(build correctness benchmark sanitizer ladder profile sweep pytorch)
 for stage in "${stages[@]}"; do
   [[ " ${all[*]} " == *" $stage "* ]] || { echo "visit.sh: there is no stage '$stage': ${all[*]}" >&2; exit 2; }
 done
+[[ "$out" == /* ]] || out="$OLDPWD/$out"
 mkdir -p "$out" || exit 1
 out="$(cd "$out" && pwd)"
 build="$kernels/build-visit"
 mkdir -p "$build/log"
+
+# The toolkit need not be on PATH.
+command -v nvcc > /dev/null || PATH="$PATH:${CUDA_HOME:-/usr/local/cuda}/bin"
+for program in nvcc cmake "${CXX:-g++}"; do
+  command -v "$program" > /dev/null && continue
+  echo "visit.sh: '$program' was not found on PATH${CUDA_HOME:+ or in CUDA_HOME ($CUDA_HOME)}: nothing can be built here" >&2
+  exit 2
+done
+
+# cuBLAS may be the toolkit's or the one that came with Python's torch.
+libraries="$(python3 -c 'import glob, os, nvidia
+print(":".join(sorted({os.path.dirname(f) for p in nvidia.__path__ for f in glob.glob(p + "/**/libcublas.so.*", recursive=True)})))' 2> /dev/null)"
+export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}${libraries:+$libraries:}${CUDA_HOME:-/usr/local/cuda}/lib64"
 
 query() { nvidia-smi --query-gpu="$1" --format=csv,noheader 2> /dev/null | head -n 1; }
 capability="$(query compute_cap | tr -d ' .')"
@@ -99,8 +120,11 @@ large="*32-bit offsets*" # more memory than a device can be given
 build() {
   step configure 60 cmake -S . -B "$build" -DLEXVLA_CUDA=ON -DLEXVLA_TESTS=$tests -DLEXVLA_CUDA_LADDER=ON \
     -DCMAKE_CUDA_ARCHITECTURES="$arch" "${doctest[@]}" "${generator[@]}"
-  step build 300 cmake --build "$build" --parallel "$(nproc)" --target lexvla_kernels lexvla_cuda_bench
-  [[ $tests == OFF ]] || step build-tests 240 cmake --build "$build" --parallel "$(nproc)" --target kernels_cuda_test
+  # All at once, so that every core has something to do; what does not compile leaves the rest.
+  local targets=(lexvla_kernels lexvla_cuda_bench) go_on=-k
+  [[ $tests == OFF ]] || targets+=(kernels_cuda_test)
+  grep -q '^CMAKE_GENERATOR:INTERNAL=Ninja' "$build/CMakeCache.txt" 2> /dev/null && go_on=-k0
+  step build 400 cmake --build "$build" --parallel "$(nproc)" --target "${targets[@]}" -- "$go_on"
 }
 
 correctness() {
@@ -146,10 +170,16 @@ profile() {
   local ncu
   ncu="$(find_program ncu)"
   [[ -n "$ncu" ]] || { note "profile                left out: no ncu on PATH or in CUDA_HOME"; return; }
-  : > "$out/profile.txt"
+  local cuobjdump
+  cuobjdump="$(find_program cuobjdump)"
+  if [[ -n "$cuobjdump" ]]; then
+    "$cuobjdump" --dump-resource-usage "$build/liblexvla_kernels.so" > "$out/profile.txt" 2>&1
+  else
+    : > "$out/profile.txt"
+  fi
   local part
   for part in forward backward; do
-    step "profile-$part" 90 "$ncu" --kernel-name-base demangled --kernel-name "regex:lexvla" --launch-count 6 \
+    step "profile-$part" 90 "$ncu" --clock-control none --kernel-name-base demangled --kernel-name "regex:lexvla" --launch-count 6 \
       --section SpeedOfLight --section MemoryWorkloadAnalysis --section WarpStateStats --section Occupancy --section LaunchStats \
       "$bench" --quick --only "$part"
     cat "$build/log/profile-$part.log" >> "$out/profile.txt"
@@ -162,6 +192,10 @@ variants=(
   "group16 cuda/sm90_project_max.h kGroup\ =\ 8 kGroup\ =\ 16 forward"
   "stages3 cuda/sm90_project_max.h kStages\ =\ 4 kStages\ =\ 3 forward"
   "gathered cuda/project_max_backward.cu kLeastBrought\ =\ 16 kLeastBrought\ =\ 1000000 backward"
+  "tokens-gathered cuda/project_max_backward.cu words\ <\ kStretch words\ >=\ 0 backward"
+  "two-images cuda/project_max_backward.cu {8,\ 4,\ 2} {2} backward"
+  "stretch256 cuda/project_max_backward.cu kStretch\ =\ 512 kStretch\ =\ 256 backward"
+  "unshared cuda/sm90_project_max.h kManyRounds\ =\ 8 kManyRounds\ =\ 0 forward"
   "columns64 cuda/project_max_backward.cu kBroughtColumns\ =\ 32 kBroughtColumns\ =\ 64 backward"
 )
 build_variant() {  # NAME FILE FROM TO

@@ -98,6 +98,43 @@ TEST_CASE("geometry: sm90, the order of tiles has every tile once, a group of wo
   }
 }
 
+TEST_CASE("geometry: sm90, every tile's depth is computed once, in pieces where few tiles are left") {
+  for (const int64_t images : {1, 2, 3, 4, 8, 64, 256, 300}) {
+    for (const int64_t count : {1, 200, 257, 264, 700}) {
+      for (const int64_t width : {64, 520, 4096}) {
+        for (const int64_t words : {140, 17149}) {
+          for (const int64_t clusters : {2, 66}) {
+            const sm90::Plan plan = sm90::plan_of(images, count, width, words, 2, clusters);
+            const int steps = static_cast<int>((width + 63) / 64);
+            REQUIRE(plan.word_tiles * plan.row_tiles < 100000);
+            std::set<std::pair<int, int>> tiles;
+            int64_t all_steps = 0;
+            for (int place = 0; place < plan.works(); ++place) {
+              const sm90::Work work = sm90::work_at(place, static_cast<int>(plan.word_tiles), static_cast<int>(plan.row_tiles),
+                  static_cast<int>(plan.whole), static_cast<int>(plan.pieces), steps);
+              tiles.emplace(work.tile.words, work.tile.rows);
+              all_steps += work.end - work.begin;
+              CHECK(work.end > work.begin);
+              CHECK(work.is_piece == (place >= plan.whole));
+              // The pieces of a tile follow each other and are the depth.
+              if (work.is_piece) CHECK((work.begin == 0) == ((place - plan.whole) % plan.pieces == 0));
+            }
+            CHECK(tiles.size() == static_cast<size_t>(plan.word_tiles * plan.row_tiles));
+            CHECK(all_steps == steps * plan.word_tiles * plan.row_tiles);
+            CHECK(plan.shared_tiles() * plan.pieces <= clusters);
+            CHECK(plan.row_tiles * (plan.by_image ? count : sm90::kRows) >= images * count);
+          }
+        }
+      }
+    }
+  }
+  // One image of the paper's on an H100: a round, and a tile that sixteen clusters share.
+  const sm90::Plan one = sm90::plan_of(1, 257, 4096, 17149, 2, 66);
+  CHECK((one.by_image && one.whole == 66 && one.shared_tiles() == 1 && one.pieces == 16));
+  const sm90::Plan many = sm90::plan_of(256, 257, 4096, 17149, 2, 66);
+  CHECK((!many.by_image && many.shared_tiles() == 0 && many.part_sums() == 0));
+}
+
 TEST_CASE("geometry: sm90, keys order as candidates do and give them back") {
   std::vector<Candidate> candidates;
   for (const float score : {0.0f, -0.0f, 1.0f, -1.0f, 1e-45f, -1e-45f, 3e38f, -3e38f, lexvla::tests::kInf, -lexvla::tests::kInf,

@@ -1,4 +1,5 @@
 /* Shapes that meet every branch of the tensor-core kernels: rows at multiples of 16 bytes, tiles that images end in. */
+#include <algorithm>
 #include <cstdlib>
 
 #include "csr.h"
@@ -31,7 +32,9 @@ const Kind kKinds[] = {{LEXVLA_BFLOAT16, LEXVLA_MATH_FLOAT32}, {LEXVLA_FLOAT16, 
 const Shape kShapes[] = {{1, 257, 64, 150}, {5, 257, 104, 131}, {3, 256, 128, 257}, {300, 1, 72, 140}, {9, 100, 8, 300}, {2, 700, 40, 64},
     {1, 33, 1000, 200}, {33, 7, 136, 129},
     // A tile that is an image, on Hopper.
-    {1, 257, 72, 300}, {2, 260, 64, 400}, {1, 264, 136, 520}, {3, 200, 64, 700}};
+    {1, 257, 72, 300}, {2, 260, 64, 400}, {1, 264, 136, 520}, {3, 200, 64, 700},
+    // Tiles that clusters share along the depth, alone and after whole ones; of an image, of several, of texts.
+    {1, 257, 520, 150}, {1, 200, 528, 700}, {3, 300, 520, 140}, {5, 1, 1032, 130}};
 
 }  // namespace
 
@@ -200,6 +203,55 @@ TEST_CASE("tensor cores: codebook gradients from tokens brought along are those 
         REQUIRE_OK(lexvla_project_max_backward(&exec, kind.type, grads.data(), winners.data(), tokens.data(), codebook.data(), s.images,
             s.count, s.width, s.words, nullptr, grad_codebook.data(), add));
         CHECK(std::memcmp(&grad_codebook[0], expected.data(), expected.size() * 4) == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("tensor cores: token gradients from a codebook brought along, however unequally tokens win") {
+  Random random("brought tokens");
+  // 8, 4 and 2 images that share the codebook, and none; ragged groups of images, slices of columns, stretches of words.
+  for (const Shape &s : {Shape{9, 5, 40, 1100}, Shape{5, 150, 24, 512}, Shape{5, 257, 40, 1300}, Shape{2, 900, 24, 600}}) {
+    for (const Kind &kind : kKinds) {
+      CAPTURE(kind.type);
+      CAPTURE(s.count);
+      std::vector<int32_t> chosen(s.images * s.words);
+      for (int64_t b = 0; b < s.images; ++b) {
+        for (int64_t v = 0; v < s.words; ++v) {
+          const double u = static_cast<double>(random.below(1000000)) / 1e6, count = static_cast<double>(s.count);
+          int32_t &winner = chosen[b * s.words + v];
+          if (b % 5 == 0) winner = static_cast<int32_t>(u * count);                              // all about as often
+          if (b % 5 == 1) winner = static_cast<int32_t>(s.count - 1);                            // one wins everything
+          if (b % 5 == 2) winner = u < 0.05 ? -1 : static_cast<int32_t>(u * u * u * u * count);  // a few win most, some words none
+          if (b % 5 == 3) winner = v >= 512 && v < 1024 ? -1 : static_cast<int32_t>((s.words - 1 - v) % s.count);
+          if (b % 5 == 4) winner = u < 0.97 ? -1 : static_cast<int32_t>(u * count);              // as after a filter
+        }
+      }
+      const Input<int32_t> winners(chosen);
+      for (const bool exact : {true, false}) {
+        const auto values = [&](int64_t n) { return exact ? random.integers(n, 2) : random.normals(n); };
+        const Elements tokens(kind.type, values(s.images * s.count * s.width)), codebook(kind.type, values(s.words * s.width));
+        const Input<float> grads(values(s.images * s.words));
+        std::vector<float> sizes(grads.data(), grads.data() + grads.size());
+        for (float &x : sizes) x = std::fabs(x);
+        const Input<float> absolute(sizes);
+        const int64_t n = s.images * s.count * s.width;
+        Output<float> grad_tokens(n), again(n), truth(n), size(n);
+        const lexvla_exec exec = kind.exec();
+        const auto run = [&](auto function, const Elements &codes, const Input<float> &of, int64_t first, int64_t images, float *out) {
+          REQUIRE_OK(function(&exec, kind.type, of.data() + first * s.words, winners.data() + first * s.words, tokens.data(), codes.data(),
+              images, s.count, s.width, s.words, out, nullptr, 0));
+        };
+        run(lexvla_project_max_backward, codebook, grads, 0, s.images, grad_tokens.data());
+        run(lexvla_reference_project_max_backward, codebook, grads, 0, s.images, truth.data());
+        run(lexvla_reference_project_max_backward, codebook.magnitudes(), absolute, 0, s.images, size.data());
+        grad_tokens.check_written();
+        CHECK(first_beyond(grad_tokens, truth, n, [&](int64_t i) { return exact ? 0.0 : sum_error(s.words, size[i]); }) == -1);
+        // In whatever company, the same bits.
+        for (int64_t b = 0; b < s.images; b += 2) {
+          run(lexvla_project_max_backward, codebook, grads, b, std::min<int64_t>(2, s.images - b), again.data() + b * s.count * s.width);
+        }
+        CHECK(again.same_bits(grad_tokens));
       }
     }
   }

@@ -278,7 +278,7 @@ LEXVLA_API int32_t lexvla_filter_winners(const lexvla_exec *exec, const float *g
  *     grad_tokens[b, winners[b, v], :] += grad_scores[b, v] * codebook[v, :]
  *     grad_codebook[v, :]              += grad_scores[b, v] * tokens[b, winners[b, v], :]
  *
- * Deterministic: each element is summed in one order (words ascending, images ascending), by one owner.
+ * Deterministic: one owner sums an element in one order: images ascending, words ascending (on CUDA maybe in parts, ascending).
  * A winner of -1 contributes nothing. A winner outside [-1, count) is LEXVLA_INVALID_ARGUMENT.
  *
  * @param grad_scores   [images, words]

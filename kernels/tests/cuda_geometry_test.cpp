@@ -99,7 +99,7 @@ TEST_CASE("geometry: sm90, the order of tiles has every tile once, a group of wo
 }
 
 TEST_CASE("geometry: sm90, every tile's depth is computed once, in pieces where few tiles are left") {
-  for (const int64_t images : {1, 2, 3, 4, 8, 64, 256, 300}) {
+  for (const int64_t images : {1, 3, 4, 8, 64, 256}) {
     for (const int64_t count : {1, 200, 257, 264, 700}) {
       for (const int64_t width : {64, 520, 4096}) {
         for (const int64_t words : {140, 17149}) {
@@ -108,17 +108,17 @@ TEST_CASE("geometry: sm90, every tile's depth is computed once, in pieces where 
             const int steps = static_cast<int>((width + 63) / 64);
             REQUIRE(plan.word_tiles * plan.row_tiles < 100000);
             std::set<std::pair<int, int>> tiles;
-            int64_t all_steps = 0;
+            int64_t all_steps = 0, wrong = 0;
             for (int place = 0; place < plan.works(); ++place) {
               const sm90::Work work = sm90::work_at(place, static_cast<int>(plan.word_tiles), static_cast<int>(plan.row_tiles),
                   static_cast<int>(plan.whole), static_cast<int>(plan.pieces), steps);
               tiles.emplace(work.tile.words, work.tile.rows);
               all_steps += work.end - work.begin;
-              CHECK(work.end > work.begin);
-              CHECK(work.is_piece == (place >= plan.whole));
               // The pieces of a tile follow each other and are the depth.
-              if (work.is_piece) CHECK((work.begin == 0) == ((place - plan.whole) % plan.pieces == 0));
+              const bool begins = !work.is_piece || (place - plan.whole) % plan.pieces == 0;
+              wrong += work.end <= work.begin || work.is_piece != (place >= plan.whole) || (work.begin == 0) != begins;
             }
+            CHECK(wrong == 0);
             CHECK(tiles.size() == static_cast<size_t>(plan.word_tiles * plan.row_tiles));
             CHECK(all_steps == steps * plan.word_tiles * plan.row_tiles);
             CHECK(plan.shared_tiles() * plan.pieces <= clusters);

@@ -141,7 +141,11 @@ final class ConfigText {
                     throw wrong(key, source, value, "a number");
                 }
             }
-            fits = value.isNumber();
+            if (value.isNumber()) {
+                // So that a 1 in a file does not make the setting one of whole numbers for what comes over it.
+                return YAML.getNodeFactory().numberNode(value.doubleValue());
+            }
+            fits = false;
             expected = "a number";
         } else if (known.isArray()) {
             fits = value.isArray();

@@ -72,6 +72,14 @@ class TrainingConfigTest {
     }
 
     @Test
+    void aWholeNumberInTheFileMayBecomeAFraction() throws IOException {
+        Path file = write("data: {minScale: 1}\nloss: {lambda: {image: 0}}\n");
+        TrainingConfig config = TrainingConfig.load(file, List.of("data.minScale=0.5", "loss.lambda.image=0.25"));
+        assertThat(config.data().minScale()).isEqualTo(0.5);
+        assertThat(config.loss().lambda().image()).isEqualTo(0.25);
+    }
+
+    @Test
     void textsOfTheCommandLineAreTakenAsTheyAre() throws IOException {
         TrainingConfig config = TrainingConfig.load(null, List.of("prompt=The focus of \"[TEXT]\" lies on: #1 = "));
         assertThat(config.prompt()).isEqualTo("The focus of \"[TEXT]\" lies on: #1 = ");

@@ -37,7 +37,7 @@ import org.lexvla.lexical.NativeCall.Address;
  * {@link IllegalStateException} for what the CUDA runtime reports.
  */
 public final class Kernels {
-    private static volatile int threads;
+    private static volatile int threads = threadsOf(System.getenv("OMP_NUM_THREADS"));
     private static volatile boolean tf32;
 
     private Kernels() {}
@@ -411,7 +411,8 @@ public final class Kernels {
     }
 
     /**
-     * Sets the threads that each CPU kernel uses from now on, in all of this process.
+     * Sets the threads that each CPU kernel uses from now on, in all of this process. Until then they are as many as
+     * {@code OMP_NUM_THREADS} says, by which LibTorch goes, too; without it one per core.
      *
      * @param n 1 or more; 0 for one per core
      */
@@ -433,6 +434,18 @@ public final class Kernels {
     /** What {@link #allowTf32} has set. */
     public static boolean allowsTf32() {
         return tf32;
+    }
+
+    /** The number that OpenMP takes for the outermost level, the first of a list; 0 where there is none that it would take. */
+    static int threadsOf(String setting) {
+        if (setting == null) {
+            return 0;
+        }
+        try {
+            return Math.max(0, Integer.parseInt(setting.split(",", 2)[0].trim()));
+        } catch (NumberFormatException e) {
+            return 0;
+        }
     }
 
     /** As it is passed to the kernels: 0 for one per core. */

@@ -324,6 +324,16 @@ class KernelsTest extends ArrowTest {
     }
 
     @Test
+    void threadsFollowOpenMp() {
+        assertThat(Kernels.threadsOf(null)).isZero();
+        assertThat(Kernels.threadsOf("3")).isEqualTo(3);
+        assertThat(Kernels.threadsOf(" 4 , 2")).isEqualTo(4);
+        assertThat(Kernels.threadsOf("")).isZero();
+        assertThat(Kernels.threadsOf("many")).isZero();
+        assertThat(Kernels.threadsOf("-2")).isZero();
+    }
+
+    @Test
     void refusesArraysThatDoNotFit() {
         HostArray tokens = out(ElementType.FLOAT32, 2, 3, 4);
         HostArray codebook = out(ElementType.FLOAT32, 5, 4);

@@ -1,5 +1,8 @@
 package org.lexvla.training;
 
+import java.io.IOException;
+import java.net.DatagramSocket;
+import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -35,6 +38,9 @@ public final class Processes implements AutoCloseable {
     private static final long MEETING_MILLIS = 300_000;
 
     private static final long ANSWER_MILLIS = 1_800_000;
+
+    /** Numbers that are sent together, 25 MB of float32: a message costs the same milliseconds whatever is in it. */
+    private static final long TOGETHER = 6_250_000;
 
     private final Part part;
     private final Store store;
@@ -81,7 +87,7 @@ public final class Processes implements AutoCloseable {
                     .waitWorkers(false)
                     .timeout(new Milliseconds(MEETING_MILLIS));
             Store store = new TCPStore(address, options);
-            Backend host = gloo(store, part, address);
+            Backend host = gloo(store, part, ownAddress(address, port));
             Backend fast = device.isCpu()
                     ? host
                     : new ProcessGroupNCCL(new PrefixStore("nccl", store), part.rank(), part.of());
@@ -98,16 +104,22 @@ public final class Processes implements AutoCloseable {
         }
     }
 
-    private static Backend gloo(Store store, Part part, String address) {
+    private static Backend gloo(Store store, Part part, String ownAddress) {
         ProcessGroupGloo.Options options = ProcessGroupGloo.Options.create(new Milliseconds(ANSWER_MILLIS));
-        boolean local = address.equals("127.0.0.1") || address.equals("localhost");
-        // The name of a machine need not lead to it, where all are on one it need not either.
-        options.devices(new GlooDeviceVector(
-                local
-                        ? ProcessGroupGloo.createDeviceForHostname("127.0.0.1")
-                        : ProcessGroupGloo.createDefaultDevice()));
+        options.devices(new GlooDeviceVector(ProcessGroupGloo.createDeviceForHostname(ownAddress)));
         options.threads(2);
         return new ProcessGroupGloo(new PrefixStore("gloo", store), part.rank(), part.of(), options);
+    }
+
+    /** That from which this machine reaches the meeting: the name of a machine need not lead to one that others reach. */
+    private static String ownAddress(String address, int port) {
+        try (DatagramSocket socket = new DatagramSocket()) {
+            // Sends nothing: it only chooses the way.
+            socket.connect(new InetSocketAddress(address, port));
+            return socket.getLocalAddress().getHostAddress();
+        } catch (IOException e) {
+            throw new IllegalStateException("no way to " + address, e);
+        }
     }
 
     private static String required(Map<String, String> environment, String name) {
@@ -163,7 +175,7 @@ public final class Processes implements AutoCloseable {
         return all;
     }
 
-    /** Replaces each tensor by its sum over all processes. */
+    /** Replaces each tensor by its sum over all processes. They are contiguous, of one type and on one device. */
     @SuppressWarnings("try")
     void sum(Collection<Tensor> tensors) {
         if (size() == 1) {
@@ -171,8 +183,37 @@ public final class Processes implements AutoCloseable {
         }
         try (PointerScope scope = new PointerScope();
                 NoGradGuard noGraph = new NoGradGuard()) {
+            List<Tensor> together = new ArrayList<>();
+            long numbers = 0;
             for (Tensor tensor : tensors) {
-                await(() -> backend(tensor).allreduce(new TensorVector(tensor)));
+                if (numbers + tensor.numel() > TOGETHER) {
+                    sumTogether(together);
+                    together.clear();
+                    numbers = 0;
+                }
+                together.add(tensor);
+                numbers += tensor.numel();
+            }
+            sumTogether(together);
+        }
+    }
+
+    @SuppressWarnings("try")
+    private void sumTogether(List<Tensor> tensors) {
+        if (tensors.size() == 1) {
+            Tensor only = tensors.get(0);
+            await(() -> backend(only).allreduce(new TensorVector(only)));
+        } else if (!tensors.isEmpty()) {
+            try (PointerScope scope = new PointerScope()) {
+                TensorVector parts = new TensorVector();
+                tensors.forEach(tensor -> parts.push_back(tensor.reshape(-1)));
+                Tensor all = torch.cat(parts);
+                await(() -> backend(all).allreduce(new TensorVector(all)));
+                long from = 0;
+                for (Tensor tensor : tensors) {
+                    tensor.copy_(all.narrow(0, from, tensor.numel()).view_as(tensor));
+                    from += tensor.numel();
+                }
             }
         }
     }
@@ -269,6 +310,9 @@ public final class Processes implements AutoCloseable {
     public void close() {
         if (size() > 1) {
             if (device != host) {
+                // What is still under way waits for nobody: at the end of a run nothing is, and after a failure others
+                // may be gone.
+                device.abort();
                 device.close();
             }
             host.close();

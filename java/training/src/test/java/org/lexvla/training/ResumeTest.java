@@ -17,6 +17,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.lexvla.lexical.Device;
 import org.lexvla.model.LexVla;
@@ -208,6 +210,46 @@ class ResumeTest {
         }
         assertThat(RunResults.of(out)).isEqualTo(uncut);
         assertThat(Checkpoint.last(out).orElseThrow().step()).isEqualTo(7);
+    }
+
+    /** The system refuses what would make a file longer than a limit, in the middle of a write, as it does where a disk is full. */
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void writesThatTheSystemRefusesLeaveTheLastCheckpoint() throws Exception {
+        String[] settings = {"steps=600", "checkpoint.every=10", "logEvery=300"};
+        TrainingConfig config = ToyData.config(settings);
+        try (LexVla model = ToyData.fresh(config, data, shared)) {
+            Trainer.run(model, data, config, out.resolve("whole"), report -> {});
+        }
+        Path run = out.resolve("run");
+        Process child = RunChild.start(shared, run, settings);
+        String said;
+        try (BufferedReader lines = new BufferedReader(new InputStreamReader(child.getInputStream()))) {
+            assertThat(RunChild.awaitSteps(lines, 25)).isTrue();
+            limitFiles(child, "2000");
+            // Lines that are here already, and a checkpoint that may have been written meanwhile.
+            assertThat(RunChild.awaitSteps(lines, 50)).isTrue();
+            int kept = Checkpoint.last(run).orElseThrow().step();
+            assertThat(RunChild.awaitSteps(lines, 100)).isTrue();
+            assertThat(Checkpoint.last(run).orElseThrow().step())
+                    .isEqualTo(kept)
+                    .isLessThan(160);
+            limitFiles(child, "unlimited");
+            said = String.join("\n", lines.lines().toList());
+            assertThat(child.waitFor()).as(said).isZero();
+        }
+        assertThat(RunResults.of(run)).isEqualTo(RunResults.of(out.resolve("whole")));
+        assertThat(Checkpoint.last(run).orElseThrow().step()).isEqualTo(600);
+    }
+
+    /** Bytes, for what the process writes from now on. */
+    private static void limitFiles(Process process, String bytes) throws Exception {
+        Process limit = new ProcessBuilder("prlimit", "--pid", String.valueOf(process.pid()), "--fsize=" + bytes + ":")
+                .redirectErrorStream(true)
+                .start();
+        assertThat(limit.waitFor())
+                .as(new String(limit.getInputStream().readAllBytes()))
+                .isZero();
     }
 
     /** A child that is killed again and again, at any moment, the writing of checkpoints and the start among them. */

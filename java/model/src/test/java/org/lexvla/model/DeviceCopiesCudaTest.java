@@ -23,9 +23,11 @@ class DeviceCopiesCudaTest {
 
     @BeforeEach
     void aDevice() {
-        if (!Boolean.getBoolean("lexvla.cuda.required")) {
-            assumeTrue(torch.cuda_is_available(), "skipped: LibTorch finds no CUDA device in this machine");
+        boolean found = torch.cuda_is_available();
+        if (Boolean.getBoolean("lexvla.cuda.required")) {
+            assertThat(found).as("LibTorch finds a CUDA device, as lexvla.cuda.required asks").isTrue();
         }
+        assumeTrue(found, "skipped: LibTorch finds no CUDA device in this machine");
     }
 
     /** Numbers of a buffer, as a tensor on its memory. */

@@ -47,10 +47,14 @@ class LexicalHeadCudaTest {
 
     @BeforeEach
     void open() {
-        if (!Boolean.getBoolean("lexvla.cuda.required")) {
-            assumeTrue(Kernels.hasCuda(), "skipped: this build has no CUDA kernels, build with -Pcuda");
-            assumeTrue(torch.cuda_is_available(), "skipped: LibTorch finds no CUDA device in this machine");
+        boolean built = Kernels.hasCuda();
+        boolean found = torch.cuda_is_available();
+        if (Boolean.getBoolean("lexvla.cuda.required")) {
+            assertThat(built).as("CUDA kernels in this build, as lexvla.cuda.required asks").isTrue();
+            assertThat(found).as("LibTorch finds a CUDA device, as lexvla.cuda.required asks").isTrue();
         }
+        assumeTrue(built, "skipped: this build has no CUDA kernels, build with -Pcuda");
+        assumeTrue(found, "skipped: LibTorch finds no CUDA device in this machine");
         scope = new PointerScope();
     }
 

@@ -86,7 +86,8 @@ final class Optimization implements AutoCloseable {
     double step(int step) {
         try (PointerScope scope = new PointerScope();
                 NoGradGuard noGraph = new NoGradGuard()) {
-            double limit = settings.clipNorm() > 0 ? settings.clipNorm() : Double.MAX_VALUE;
+            // LibTorch turns the limit into the type of the gradients.
+            double limit = settings.clipNorm() > 0 ? settings.clipNorm() : Float.MAX_VALUE;
             double norm = torch.clip_grad_norm_(all, limit);
             if (Double.isFinite(norm)) {
                 update(learningRate(step));

@@ -1,5 +1,10 @@
 package org.lexvla.training;
 
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
 import java.util.List;
 
 /**
@@ -44,8 +49,53 @@ public record DataPosition(
         cuts = List.copyOf(cuts);
     }
 
-    /** The beginning. */
-    static DataPosition start(String source, int part, int parts) {
-        return new DataPosition(source, part, parts, 0, 0, 0, List.of(), 0, 0, List.of(), List.of());
+    /**
+     * The beginning.
+     *
+     * @param split whose part of the shards; the whole if the source is a list
+     */
+    static DataPosition start(CaptionSource source, TrainingConfig config, Part split) {
+        return new DataPosition(
+                fingerprint(source, config), split.rank(), split.of(), 0, 0, 0, List.of(), 0, 0, List.of(), List.of());
+    }
+
+    /** Of the shards, their sizes, and what decides the order of their samples. */
+    private static String fingerprint(CaptionSource source, TrainingConfig config) {
+        MessageDigest digest;
+        try {
+            digest = MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every JDK has SHA-256", e);
+        }
+        String order = "seed " + config.seed()
+                + (source.isList()
+                        ? ""
+                        : " shuffle " + config.data().shuffle() + " interleave "
+                                + config.data().interleave());
+        digest.update(order.getBytes(StandardCharsets.UTF_8));
+        for (CaptionSource.Shard shard : source.shards()) {
+            // Without its directory: the data may be moved.
+            String name = Path.of(shard.name()).getFileName().toString();
+            digest.update(("\n" + name + "\t" + shard.bytes()).getBytes(StandardCharsets.UTF_8));
+        }
+        return HexFormat.of().formatHex(digest.digest(), 0, 16);
+    }
+
+    /**
+     * Refuses a position that belongs to other data, or to another process.
+     *
+     * @throws IllegalArgumentException saying what differs
+     */
+    void requireSameData(DataPosition position, String name) {
+        if (position.parts() != parts || position.part() != part) {
+            throw new IllegalArgumentException("the position in the data is that of process " + position.part() + " of "
+                    + position.parts() + ", this is process " + part + " of " + parts
+                    + ": the shards of " + name
+                    + " are split among the processes, resume with as many as before");
+        }
+        if (!position.source().equals(source)) {
+            throw new IllegalArgumentException("the position in the data is not of " + name
+                    + " as it is now: resume with the same shards, seed, data.shuffle and data.interleave");
+        }
     }
 }

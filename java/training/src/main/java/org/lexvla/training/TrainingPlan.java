@@ -102,8 +102,8 @@ public record TrainingPlan(int steps, double epochs, List<Part> parameters, Map<
 
     /** Of a run that makes its own tiny model. The tokenizer is not made yet: the vocabulary is at most this large. */
     public static TrainingPlan ofFresh(TrainingConfig config, CaptionSource data, boolean onCpu) throws IOException {
-        TrainingConfig.FreshVision eye = config.fresh().vision();
-        TrainingConfig.FreshText words = config.fresh().text();
+        NewModelConfig.FreshVision eye = config.fresh().vision();
+        NewModelConfig.FreshText words = config.fresh().text();
         DinoV2Config vision = DinoV2Config.of(eye.hidden(), eye.layers(), eye.heads(), FreshModel.PATCH, eye.image());
         LlamaConfig text = LlamaConfig.of(
                 words.tokens(),
@@ -113,7 +113,7 @@ public record TrainingPlan(int steps, double epochs, List<Part> parameters, Map<
                 words.heads(),
                 FreshModel.CONTEXT);
         int hidden = config.adapter().mlpHidden() > 0 ? config.adapter().mlpHidden() : 3 * eye.hidden();
-        TrainingConfig.Lora lora = config.lora();
+        NewModelConfig.Lora lora = config.lora();
         Prompt prompt = FreshModel.prompt(config);
         int longest = data.captions(CAPTIONS).stream()
                 .mapToInt(TrainingPlan::pieces)
@@ -226,9 +226,9 @@ public record TrainingPlan(int steps, double epochs, List<Part> parameters, Map<
                     : config.withBatch(Math.max(2, config.microBatch()));
         }
 
-        /** Batches that are decoded ahead, that which is in use and that which is being filled. */
+        /** Batches that are decoded ahead, and that which is in use. */
         private long pictures(TrainingConfig config) {
-            return (config.data().ahead() + 2L) * config.batch() * 3 * picture * picture * FLOAT;
+            return (config.data().ahead() + 1L) * config.batch() * 3 * picture * picture * FLOAT;
         }
 
         private long patches() {

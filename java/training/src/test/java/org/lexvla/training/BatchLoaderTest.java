@@ -18,6 +18,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.lexvla.model.ImageTransform;
 import org.lexvla.testing.RandomSource;
 import org.lexvla.testing.Seeded;
 
@@ -69,6 +70,32 @@ class BatchLoaderTest {
             assertThat(seen).as(caption).isBetween(caption.equals("not there") ? 0L : 19L, 24L);
         }
         assertThat(batches.get(0).captions()).isNotEqualTo(batches.get(9).captions());
+    }
+
+    @Test
+    void onlySoManyBatchesAreDecodedAhead() throws Exception {
+        for (int ahead : new int[] {1, 2, 4}) {
+            TrainingConfig config = config("data.ahead=" + ahead, "data.threads=3");
+            ImageTransform transform = ImageTransform.imageNet(28);
+            try (BufferAllocator allocator = new RootAllocator()) {
+                long one;
+                try (Batch batch = new Batch(allocator, config.batch(), 28, null)) {
+                    one = allocator.getAllocatedMemory();
+                    assertThat(batch.size()).isEqualTo(5);
+                }
+                try (BatchLoader loader =
+                        new BatchLoader(table, transform, config, Part.WHOLE, null, null, allocator)) {
+                    for (int i = 0; i < 20; i++) {
+                        try (Batch batch = loader.take()) {
+                            // Time to decode whatever may be decoded.
+                            Thread.sleep(10);
+                            assertThat(batch.keys()).hasSize(5);
+                        }
+                    }
+                }
+                assertThat(allocator.getPeakMemoryAllocation()).isBetween(2 * one, (ahead + 1) * one);
+            }
+        }
     }
 
     @Test

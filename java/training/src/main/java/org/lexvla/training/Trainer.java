@@ -3,19 +3,14 @@ package org.lexvla.training;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.function.Consumer;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.lexvla.model.LexVla;
-import org.lexvla.model.TextSide;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -44,10 +39,7 @@ public final class Trainer {
     private final Schedule schedule;
     private final TrainingStep oneStep;
     private final CheckpointDirectory checkpoints;
-    private final boolean trainsLora;
-    private final boolean trainsLanguageModel;
-    private int skipped;
-    private int skippedInARow;
+    private final SkippedSteps skipped;
 
     private Trainer(LexVla model, CaptionSource data, TrainingConfig config, Path out, Processes processes)
             throws IOException {
@@ -66,8 +58,7 @@ public final class Trainer {
                 steps, config.optimizer().warmupSteps(), config.loss().lambda().steps());
         this.oneStep = new TrainingStep(model, config, processes);
         this.checkpoints = CheckpointDirectory.of(out);
-        this.trainsLora = model.config().textSide() == TextSide.LANGUAGE_MODEL;
-        this.trainsLanguageModel = trainsLora && !config.text().frozen();
+        this.skipped = new SkippedSteps(config, steps);
     }
 
     /**
@@ -184,18 +175,23 @@ public final class Trainer {
                                 out.resolve("metrics.jsonl"),
                                 from == null ? 0 : from.state().metricsBytes())
                         : null;
-                Optimization optimization = new Optimization(groups(), config.optimizer(), schedule);
-                WeightMean mean = mean(optimization)) {
+                Optimization optimization =
+                        new Optimization(TrainedParameters.groups(model, config), config.optimizer(), schedule);
+                WeightMean mean = config.ema().decay() == 0
+                        ? null
+                        : new WeightMean(config.ema().decay(), optimization.parameters())) {
+            RunCheckpoints states =
+                    new RunCheckpoints(model, config, processes, checkpoints, optimization, mean, skipped, metrics);
             DataPosition position = null;
             // Dropout is another in each process.
             torch.manual_seed(config.seed() + processes.rank());
             if (from != null) {
                 position = from.state().positionOf(processes.rank());
-                restore(from, optimization, mean);
+                states.restore(from);
             }
             processes.share(optimization.parameters().values());
             if (from == null && config.checkpoint().every() > 0) {
-                write(0, null, metrics, optimization, mean);
+                states.write(0, null);
             }
             try (BufferAllocator allocator = new RootAllocator();
                     BatchLoader loader = loader(position, allocator)) {
@@ -205,31 +201,21 @@ public final class Trainer {
                     boolean due = config.checkpoint().every() > 0
                             && (step % config.checkpoint().every() == 0 || step == steps);
                     if (due || stopping) {
-                        tryToWrite(step, position, metrics, optimization, mean);
+                        states.tryToWrite(step, position);
                     }
                 }
             }
             if (step == steps && processes.isFirst()) {
-                save(out);
-                saveMean(mean);
+                ModelWriter writer = new ModelWriter(model, config);
+                writer.save(out);
+                if (mean != null) {
+                    writer.save(mean, out.resolve("ema"));
+                }
             }
             processes.await();
             return step;
         } finally {
             setTraining(false);
-        }
-    }
-
-    /** Null if none is asked for. */
-    private WeightMean mean(Optimization optimization) {
-        return config.ema().decay() == 0 ? null : new WeightMean(config.ema().decay(), optimization.parameters());
-    }
-
-    private void saveMean(WeightMean mean) throws IOException {
-        if (mean != null) {
-            mean.exchange();
-            save(out.resolve("ema"));
-            mean.exchange();
         }
     }
 
@@ -248,37 +234,9 @@ public final class Trainer {
     private void setTraining(boolean training) {
         model.lora().setTraining(training);
         model.vision().setTrainable(training && !config.vision().frozen());
-        model.text().setTrainable(training && trainsLanguageModel);
+        model.text().setTrainable(training && TrainedParameters.haveLanguageModel(model, config));
         model.vision().setCheckpointing(training && config.vision().checkpointing());
         model.text().setCheckpointing(training && config.text().checkpointing());
-    }
-
-    private List<Optimization.Group> groups() {
-        TrainingConfig.Optimizer settings = config.optimizer();
-        Map<String, Tensor> backbones = named("adapter.", model.adapter().parameters());
-        if (!config.vision().frozen()) {
-            backbones.putAll(named("vision.", model.vision().parameters()));
-        }
-        if (trainsLanguageModel) {
-            backbones.putAll(named("text.", model.text().parameters()));
-        }
-        List<Optimization.Group> groups = new ArrayList<>();
-        groups.add(new Optimization.Group(backbones, 1));
-        if (trainsLora) {
-            groups.add(new Optimization.Group(named("lora.", model.lora().parameters()), settings.loraFactor()));
-        }
-        groups.add(new Optimization.Group(
-                Map.of("image_codebook", model.imageCodebook()),
-                settings.codebookFactor(),
-                settings.touchedRowsOnly()));
-        groups.add(new Optimization.Group(Map.of("logit_scale", model.logitScale()), settings.scaleFactor()));
-        return groups;
-    }
-
-    private static Map<String, Tensor> named(String prefix, Map<String, Tensor> parameters) {
-        Map<String, Tensor> named = new LinkedHashMap<>();
-        parameters.forEach((name, tensor) -> named.put(prefix + name, tensor));
-        return named;
     }
 
     /** Makes a step and says where the data are after it. */
@@ -303,7 +261,7 @@ public final class Trainer {
                 processes.sum(optimization.gradients());
                 norm = optimization.step(step);
             }
-            count(step, result.losses(), norm);
+            skipped.count(step, result.losses(), norm);
             try (NoGradGuard noGraph = new NoGradGuard()) {
                 InfoNce.clamp(model.logitScale());
             }
@@ -334,26 +292,6 @@ public final class Trainer {
         listener.accept(report);
         model.lora().setTraining(true);
         return position;
-    }
-
-    /** Counts steps that were skipped, and ends the run when there are too many in a row. */
-    private void count(int step, Losses losses, double norm) {
-        if (Double.isFinite(norm)) {
-            skippedInARow = 0;
-            return;
-        }
-        skipped++;
-        skippedInARow++;
-        String what = "loss is " + losses.value() + ", norm of the gradient " + norm + " at step " + (step + 1) + " of "
-                + steps + " (" + losses + ")";
-        int limit = config.nonFinite().limit();
-        if (skippedInARow >= limit) {
-            throw new IllegalStateException(
-                    what + ": " + skippedInARow + " steps in a row had to be skipped, " + skipped
-                            + " in all, the limit nonFinite.limit is " + limit + "; lower optimizer.learningRate, now "
-                            + config.optimizer().learningRate() + ", or raise optimizer.warmupSteps");
-        }
-        LOG.warn("{}: the step is skipped", what);
     }
 
     private StepReport report(
@@ -388,85 +326,7 @@ public final class Trainer {
                 waited,
                 MemoryUse.now(model.device()),
                 samples,
-                skipped);
-    }
-
-    /** A checkpoint that cannot be written does not end the run: an older one is there, and the disk may have room again. */
-    private void tryToWrite(
-            int step, DataPosition position, Metrics metrics, Optimization optimization, WeightMean mean) {
-        try {
-            write(step, position, metrics, optimization, mean);
-        } catch (IOException e) {
-            LOG.error("no checkpoint of step {} could be written, older ones are kept: {}", step, e.toString());
-        }
-    }
-
-    @SuppressWarnings("try")
-    private void write(int step, DataPosition position, Metrics metrics, Optimization optimization, WeightMean mean)
-            throws IOException {
-        List<DataPosition> positions = RunState.positions(processes.gather(RunState.json(position)));
-        try (PointerScope scope = new PointerScope()) {
-            Map<String, Tensor> tensors =
-                    new LinkedHashMap<>(optimization.adam().state());
-            if (mean != null) {
-                tensors.putAll(mean.state());
-            }
-            RandomState.of(model.device())
-                    .forEach((name, state) -> tensors.put(name, processes.gather(state.unsqueeze(0))));
-            if (!processes.isFirst()) {
-                return;
-            }
-            RunState state = new RunState(
-                    step,
-                    positions,
-                    metrics.sync(),
-                    optimization.adam().steps(),
-                    skipped,
-                    skippedInARow,
-                    torch.get_num_threads(),
-                    processes.size());
-            checkpoints.add(step, config.checkpoint().keep(), directory -> {
-                save(directory);
-                Checkpoint.complete(directory, state, tensors, config);
-            });
-        }
-    }
-
-    @SuppressWarnings("try")
-    private void restore(Checkpoint from, Optimization optimization, WeightMean mean) {
-        try (PointerScope scope = new PointerScope();
-                NoGradGuard noGraph = new NoGradGuard()) {
-            Map<String, Tensor> tensors = from.tensors(model.device());
-            optimization.adam().restore(from.state().optimizerSteps(), optimization.parameters(), tensors);
-            RandomState.restore(model.device(), RandomState.ofProcess(processes.rank(), tensors));
-            if (mean != null) {
-                mean.restore(tensors);
-            }
-            skipped = from.state().skipped();
-            skippedInARow = from.state().skippedInARow();
-        }
-    }
-
-    private void save(Path directory) throws IOException {
-        Path vision = model.config().vision();
-        Path text = model.config().text();
-        if (!config.vision().frozen()) {
-            Path trained = Files.createDirectories(directory.resolve("vision"));
-            model.vision().save(trained);
-            model.transform().save(trained);
-            vision = trained;
-        }
-        if (trainsLanguageModel) {
-            Path trained = Files.createDirectories(directory.resolve("text"));
-            model.text().save(trained);
-            for (String file : List.of("tokenizer.json", "tokenizer.model", "tokenizer_config.json")) {
-                if (Files.exists(text.resolve(file)) && !Files.exists(trained.resolve(file))) {
-                    Files.copy(text.resolve(file), trained.resolve(file));
-                }
-            }
-            text = trained;
-        }
-        model.save(directory, vision, text);
+                skipped.all());
     }
 
     private static double secondsSince(long began) {

@@ -21,6 +21,7 @@ import org.lexvla.cli.demo.SceneFiles;
 import org.lexvla.cli.demo.SceneGenerator;
 import org.lexvla.lexical.Device;
 import org.lexvla.model.LexVla;
+import org.lexvla.training.NewModelConfig;
 import org.lexvla.training.TrainingConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -270,8 +271,8 @@ final class DemoCommand implements Callable<Integer> {
     }
 
     private static List<String> standInTexts(TrainingConfig settings) {
-        TrainingConfig.FreshVision vision = settings.fresh().vision();
-        TrainingConfig.FreshText text = settings.fresh().text();
+        NewModelConfig.FreshVision vision = settings.fresh().vision();
+        NewModelConfig.FreshText text = settings.fresh().text();
         return List.of(
                 String.format(
                         Locale.ROOT,

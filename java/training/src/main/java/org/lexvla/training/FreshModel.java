@@ -87,7 +87,7 @@ public final class FreshModel {
 
     /** How the settings make a model of two backbones. */
     public static InitOptions options(TrainingConfig config, Path text, List<String> captions) throws IOException {
-        TrainingConfig.Lora lora = config.lora();
+        NewModelConfig.Lora lora = config.lora();
         try (Tokenizer tokenizer = Tokenizer.load(text)) {
             return InitOptions.standard()
                     .withSeed(config.seed())
@@ -120,7 +120,7 @@ public final class FreshModel {
             TrainingConfig config, List<String> captions, Path directory, Device device, Listener listener)
             throws IOException {
         Files.createDirectories(directory);
-        TrainingConfig.FreshText shape = config.fresh().text();
+        NewModelConfig.FreshText shape = config.fresh().text();
         Prompt prompt = prompt(config);
         TokenizerTrainer pieces = new TokenizerTrainer(shape.tokens());
         captions.forEach(pieces::add);
@@ -177,7 +177,7 @@ public final class FreshModel {
     }
 
     private static DinoV2 random(TrainingConfig config, Device device) {
-        TrainingConfig.FreshVision shape = config.fresh().vision();
+        NewModelConfig.FreshVision shape = config.fresh().vision();
         return DinoV2.random(
                 DinoV2Config.of(shape.hidden(), shape.layers(), shape.heads(), PATCH, shape.image()),
                 config.seed(),
@@ -221,7 +221,7 @@ public final class FreshModel {
     }
 
     private static Vocabulary.Rule rule(TrainingConfig config) {
-        TrainingConfig.Vocabulary settings = config.vocabulary();
+        NewModelConfig.Vocabulary settings = config.vocabulary();
         return new Vocabulary.Rule(settings.punctuationAndDigits(), settings.upperCase(), settings.minCount());
     }
 

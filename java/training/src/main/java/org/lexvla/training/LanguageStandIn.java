@@ -62,7 +62,7 @@ final class LanguageStandIn {
     }
 
     @SuppressWarnings("try")
-    double train(TrainingConfig.Preparation settings, Consumer<StandIns.Progress> progress) {
+    double train(NewModelConfig.Preparation settings, Consumer<StandIns.Progress> progress) {
         if (settings.steps() == 0) {
             return Double.NaN;
         }

@@ -14,7 +14,7 @@ final class StandInLoop {
 
     private StandInLoop() {}
 
-    static Optimization optimization(Collection<Tensor> parameters, TrainingConfig.Preparation settings) {
+    static Optimization optimization(Collection<Tensor> parameters, NewModelConfig.Preparation settings) {
         return new Optimization(
                 List.of(Optimization.Group.of(parameters, 1)),
                 new TrainingConfig.Optimizer(settings.learningRate(), 0, 0.9, 0.98, 1e-8, 0, 1, 1, 1, 1, "all"),
@@ -29,7 +29,7 @@ final class StandInLoop {
      */
     @SuppressWarnings("try")
     static double run(
-            TrainingConfig.Preparation settings,
+            NewModelConfig.Preparation settings,
             Optimization optimization,
             Consumer<StandIns.Progress> progress,
             IntFunction<Tensor> loss) {

@@ -48,7 +48,7 @@ public final class StandIns {
             Vocabulary vocabulary,
             Prompt prompt,
             List<String> captions,
-            TrainingConfig.Preparation settings,
+            NewModelConfig.Preparation settings,
             long seed,
             Consumer<Progress> progress) {
         return new LanguageStandIn(model, tokenizer, vocabulary, prompt, captions, seed).train(settings, progress);
@@ -62,7 +62,7 @@ public final class StandIns {
     public static double vision(
             DinoV2 model,
             PatchLabels pictures,
-            TrainingConfig.Preparation settings,
+            NewModelConfig.Preparation settings,
             long seed,
             Consumer<Progress> progress) {
         return new VisionStandIn(model, seed).onLabels(pictures, settings, progress);
@@ -76,7 +76,7 @@ public final class StandIns {
     public static double selfSupervisedVision(
             DinoV2 model,
             PictureSource pictures,
-            TrainingConfig.Preparation settings,
+            NewModelConfig.Preparation settings,
             long seed,
             Consumer<Progress> progress) {
         return new VisionStandIn(model, seed).onPictures(pictures, settings, progress);

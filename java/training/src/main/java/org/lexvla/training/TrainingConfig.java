@@ -5,18 +5,15 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.lexvla.lexical.Sparsification;
-import org.lexvla.model.BackboneOptions;
-import org.lexvla.model.DinoV2Config;
 import org.lexvla.model.TextSide;
-import org.lexvla.model.UnknownTensors;
 
 /**
  * Every setting of a run; the defaults are those of the paper (SPEC §7). Written as YAML with the names of the components,
  * addressed on a command line by the same names with dots: {@code --set loss.lambda.image=1e-3}.
  *
  * <p>Settings under {@code fresh}, {@code backbones}, {@code adapter}, {@code lora} and {@code vocabulary}, and {@code prompt},
- * {@code captionTokens}, {@code textSide}, {@code poolCls} and {@code sparsification}, make a new model; a run that continues from a model takes these from it.
+ * {@code captionTokens}, {@code textSide}, {@code poolCls} and {@code sparsification}, make a new model (see {@link NewModelConfig}); a run that continues from a
+ * model takes these from it.
  *
  * @param steps         optimizer steps; 0: as many as {@code epochs} ask for
  * @param epochs        passes over the pairs when {@code steps} is 0
@@ -64,16 +61,16 @@ public record TrainingConfig(
         Checkpoint checkpoint,
         NonFinite nonFinite,
         Evaluation evaluation,
-        Backbones backbones,
+        NewModelConfig.Backbones backbones,
         String prompt,
         int captionTokens,
         String textSide,
         boolean poolCls,
-        Kept sparsification,
-        Adapter adapter,
-        Lora lora,
-        Vocabulary vocabulary,
-        Fresh fresh) {
+        NewModelConfig.Kept sparsification,
+        NewModelConfig.Adapter adapter,
+        NewModelConfig.Lora lora,
+        NewModelConfig.Vocabulary vocabulary,
+        NewModelConfig.Fresh fresh) {
 
     /**
      * Adam with linear warm-up, cosine decay to zero and clipping of the gradient's norm over all parameters.
@@ -173,33 +170,6 @@ public record TrainingConfig(
     public record Backbone(boolean frozen, boolean checkpointing) {}
 
     /**
-     * How the backbones of a new model are read.
-     *
-     * @param interpolation  how the visual backbone's position embeddings are brought to another size of pictures: offset, size or
-     *                       antialias; checkpoint: as its own config.json says
-     * @param unknownTensors refuse: tensors that a backbone has no place for are an error; leave_out: they are listed in a warning
-     */
-    public record Backbones(String interpolation, String unknownTensors) {
-        /** The choice where it is not left to the checkpoint. */
-        private static final String CHECKPOINT = "checkpoint";
-
-        public Backbones {
-            if (!interpolation.equals(CHECKPOINT)) {
-                Range.oneOf("backbones.interpolation", interpolation, DinoV2Config.Interpolation.class);
-            }
-            Range.oneOf("backbones.unknownTensors", unknownTensors, UnknownTensors.class);
-        }
-
-        BackboneOptions options() {
-            return new BackboneOptions(
-                    interpolation.equals(CHECKPOINT)
-                            ? null
-                            : Range.oneOf("backbones.interpolation", interpolation, DinoV2Config.Interpolation.class),
-                    Range.oneOf("backbones.unknownTensors", unknownTensors, UnknownTensors.class));
-        }
-    }
-
-    /**
      * Reading of pictures.
      *
      * @param image       what holds the picture: a column, or in a tar the end of a name; empty: the usual ones
@@ -209,7 +179,7 @@ public record TrainingConfig(
      * @param interleave  shards that are open at a time and give a sample each in turn
      * @param minScale    least share of a picture's area that a random crop keeps; 1: no random crops, pictures as in encoding
      * @param ahead       batches decoded in advance
-     * @param threads     that decode
+     * @param threads     that decode; 0: as many as there are processors
      * @param cache       megabytes of decoded pictures that are kept, so that small sets are decoded once; 0: none
      * @param maxSkipped  largest share of the samples, and of the shards, that may be broken
      * @param slowSeconds after which a shard or a picture that gives nothing is named in a warning
@@ -234,7 +204,7 @@ public record TrainingConfig(
             Range.atLeast("data.interleave", interleave, 1);
             Range.within("data.minScale", minScale, 0.01, 1);
             Range.atLeast("data.ahead", ahead, 1);
-            Range.atLeast("data.threads", threads, 1);
+            Range.atLeast("data.threads", threads, 0);
             Range.atLeast("data.cache", cache, 0);
             Range.within("data.maxSkipped", maxSkipped, 0, 1);
             Range.positive("data.slowSeconds", slowSeconds);
@@ -245,6 +215,12 @@ public record TrainingConfig(
         private enum WhenDead {
             FAIL,
             SKIP
+        }
+
+        /** How many threads decode. */
+        @JsonIgnore
+        int decoders() {
+            return threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
         }
 
         @JsonIgnore
@@ -293,136 +269,6 @@ public record TrainingConfig(
         }
     }
 
-    /**
-     * Which words of a vector encoding keeps, on both sides (SPEC §5); training sees all.
-     *
-     * @param threshold   those of at least this weight; 0: the paper's, 1/√V
-     * @param topK        so many strongest instead; 0: by threshold
-     * @param renormalize whether what is kept gets norm 1 again
-     */
-    public record Kept(double threshold, int topK, boolean renormalize) {
-        public Kept {
-            Range.within("sparsification.threshold", threshold, 0, 1);
-            Range.atLeast("sparsification.topK", topK, 0);
-            if (threshold > 0 && topK > 0) {
-                throw new IllegalArgumentException("settings sparsification.threshold is " + threshold
-                        + " and sparsification.topK " + topK + ": either decides by itself, set the other to 0");
-            }
-        }
-
-        /** Null where it is the paper's threshold, which depends on the vocabulary. */
-        Sparsification choice() {
-            if (topK > 0) {
-                return Sparsification.topK(topK);
-            }
-            return threshold > 0 ? Sparsification.threshold((float) threshold) : null;
-        }
-    }
-
-    /**
-     * The adapter of a new model.
-     *
-     * @param heads     of its attention layer
-     * @param mlpHidden width of its MLPs; 0: three times the width of the backbone
-     */
-    public record Adapter(int heads, int mlpHidden) {
-        public Adapter {
-            Range.atLeast("adapter.heads", heads, 1);
-            Range.atLeast("adapter.mlpHidden", mlpHidden, 0);
-        }
-    }
-
-    /**
-     * The LoRA of a new model, in PEFT's terms.
-     *
-     * @param rank    r
-     * @param alpha   the update counts alpha / rank
-     * @param dropout of the update's input
-     * @param targets projections of every layer
-     */
-    public record Lora(int rank, double alpha, double dropout, List<String> targets) {
-        public Lora {
-            Range.atLeast("lora.rank", rank, 1);
-            Range.positive("lora.alpha", alpha);
-            Range.within("lora.dropout", dropout, 0, 0.99);
-            targets = List.copyOf(targets);
-        }
-    }
-
-    /**
-     * The rule of SPEC §1.
-     *
-     * @param minCount             occurrences in the captions that a word needs
-     * @param punctuationAndDigits keep single characters of these kinds, too
-     * @param upperCase            keep capital letters, too
-     */
-    public record Vocabulary(int minCount, boolean punctuationAndDigits, boolean upperCase) {
-        public Vocabulary {
-            Range.atLeast("vocabulary.minCount", minCount, 0);
-        }
-    }
-
-    /**
-     * Tiny backbones, made and prepared where no model is given; see {@link FreshModel}.
-     *
-     * @param vision the visual backbone
-     * @param text   the language model and its tokenizer
-     */
-    public record Fresh(FreshVision vision, FreshText text) {}
-
-    /**
-     * A tiny DINOv2 with patches of 14 pixels and its stand-in for pre-training.
-     *
-     * @param hidden    width
-     * @param layers    number of blocks
-     * @param heads     of attention
-     * @param image     side of the pictures in pixels, a multiple of 14
-     * @param standIn   how it is prepared
-     */
-    public record FreshVision(int hidden, int layers, int heads, int image, Preparation standIn) {
-        public FreshVision {
-            Range.atLeast("fresh.vision.layers", layers, 1);
-            Range.atLeast("fresh.vision.heads", heads, 1);
-            Range.multiple("fresh.vision.hidden", hidden, heads);
-            Range.multiple("fresh.vision.image", image, 14);
-        }
-    }
-
-    /**
-     * A tiny Llama, its tokenizer and its stand-in for pre-training.
-     *
-     * @param hidden       width
-     * @param intermediate width of the MLPs
-     * @param layers       number of blocks
-     * @param heads        of attention
-     * @param tokens       most tokens of the tokenizer
-     * @param standIn      how it is prepared
-     */
-    public record FreshText(int hidden, int intermediate, int layers, int heads, int tokens, Preparation standIn) {
-        public FreshText {
-            Range.atLeast("fresh.text.layers", layers, 1);
-            Range.atLeast("fresh.text.heads", heads, 1);
-            Range.multiple("fresh.text.hidden", hidden, 2 * heads);
-            Range.atLeast("fresh.text.intermediate", intermediate, 1);
-            Range.atLeast("fresh.text.tokens", tokens, 300);
-        }
-    }
-
-    /**
-     * Training that takes the place of pre-training.
-     *
-     * @param steps        0: the weights stay random
-     * @param batch        pictures or captions in a step
-     * @param learningRate at its highest
-     */
-    public record Preparation(int steps, int batch, double learningRate) {
-        public Preparation {
-            Range.atLeast("fresh.*.standIn.steps", steps, 0);
-            Range.atLeast("fresh.*.standIn.batch", batch, 1);
-            Range.positive("fresh.*.standIn.learningRate", learningRate);
-        }
-    }
-
     public TrainingConfig {
         Range.atLeast("steps", steps, 0);
         Range.atLeast("epochs", epochs, 0);
@@ -456,22 +302,23 @@ public record TrainingConfig(
                 new Loss(Penalty.OVERUSE, new Lambda(5e-4, 1e-3, 2000)),
                 new Backbone(true, false),
                 new Backbone(true, false),
-                new Data("", "", 4096, 4, 0.9, 2, 1, 0, 0.1, 30, 300, "fail"),
+                new Data("", "", 4096, 4, 0.9, 2, 0, 0, 0.1, 30, 300, "fail"),
                 new Checkpoint(500, 3),
                 new NonFinite(5),
                 new Evaluation(0, ""),
-                new Backbones(Backbones.CHECKPOINT, "refuse"),
+                new NewModelConfig.Backbones(NewModelConfig.Backbones.CHECKPOINT, "refuse"),
                 "",
                 77,
                 "language_model",
                 true,
-                new Kept(0, 0, false),
-                new Adapter(12, 0),
-                new Lora(8, 16, 0, org.lexvla.model.LoraConfig.ALL_TARGETS),
-                new Vocabulary(0, false, false),
-                new Fresh(
-                        new FreshVision(96, 2, 4, 112, new Preparation(1200, 8, 6e-3)),
-                        new FreshText(128, 352, 2, 4, 1000, new Preparation(350, 32, 2e-3))));
+                new NewModelConfig.Kept(0, 0, false),
+                new NewModelConfig.Adapter(12, 0),
+                new NewModelConfig.Lora(8, 16, 0, org.lexvla.model.LoraConfig.ALL_TARGETS),
+                new NewModelConfig.Vocabulary(0, false, false),
+                new NewModelConfig.Fresh(
+                        new NewModelConfig.FreshVision(96, 2, 4, 112, new NewModelConfig.Preparation(1200, 8, 6e-3)),
+                        new NewModelConfig.FreshText(
+                                128, 352, 2, 4, 1000, new NewModelConfig.Preparation(350, 32, 2e-3))));
     }
 
     /**

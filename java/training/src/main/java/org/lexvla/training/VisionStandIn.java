@@ -61,7 +61,7 @@ final class VisionStandIn {
         Tensor loss(Tensor pixels, Tensor probed);
     }
 
-    double onLabels(PatchLabels pictures, TrainingConfig.Preparation settings, Consumer<StandIns.Progress> progress) {
+    double onLabels(PatchLabels pictures, NewModelConfig.Preparation settings, Consumer<StandIns.Progress> progress) {
         int grid = model.config().trainedGrid();
         PatchLabels source = grid % 2 == 0 ? new PatchCollage(pictures, patch, grid) : pictures;
         int[] groups = source.groups().clone();
@@ -100,7 +100,7 @@ final class VisionStandIn {
         return sum;
     }
 
-    double onPictures(PictureSource source, TrainingConfig.Preparation settings, Consumer<StandIns.Progress> progress) {
+    double onPictures(PictureSource source, NewModelConfig.Preparation settings, Consumer<StandIns.Progress> progress) {
         return train(
                 settings,
                 progress,
@@ -167,7 +167,7 @@ final class VisionStandIn {
 
     @SuppressWarnings("try")
     private double train(
-            TrainingConfig.Preparation settings,
+            NewModelConfig.Preparation settings,
             Consumer<StandIns.Progress> progress,
             int outputs,
             Consumer<FloatBuffer> pictures,

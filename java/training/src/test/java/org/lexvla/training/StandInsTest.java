@@ -65,7 +65,7 @@ class StandInsTest {
             StandIns.selfSupervisedVision(
                     model,
                     (count, random, pixels) -> halves.next(count, random, pixels, new int[1][count * 4]),
-                    new TrainingConfig.Preparation(300, 8, 3e-3),
+                    new NewModelConfig.Preparation(300, 8, 3e-3),
                     1,
                     progress -> losses.add(progress.loss()));
         }
@@ -106,7 +106,7 @@ class StandInsTest {
             StandIns.vision(
                     model,
                     labels,
-                    new TrainingConfig.Preparation(300, 8, 3e-3),
+                    new NewModelConfig.Preparation(300, 8, 3e-3),
                     1,
                     progress -> losses.add(progress.loss()));
             assertThat(model.parameters().values()).noneMatch(tensor -> tensor.requires_grad());

@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
@@ -14,7 +13,6 @@ import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
-import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -56,14 +54,14 @@ class GradientCachingTest {
                 "text.frozen=false",
                 "loss.lambda.image=0.3",
                 "loss.lambda.text=0.5");
-        try (LexVla model = model(config);
+        try (LexVla model = Gradients.trainable(config, data, shared, SEED);
                 BufferAllocator allocator = new RootAllocator();
                 BatchLoader loader =
                         new BatchLoader(data, model.transform(), config, Part.WHOLE, null, null, allocator);
                 Batch batch = loader.take()) {
             torch.manual_seed(SEED);
             double expectedLoss = oneGraph(model, config, batch, microBatch == 0 ? 100 : microBatch);
-            Map<String, Map<String, float[]>> expected = gradients(model);
+            Map<String, Map<String, float[]>> expected = Gradients.take(model);
             torch.manual_seed(SEED);
             double loss;
             try (PointerScope scope = new PointerScope()) {
@@ -73,7 +71,7 @@ class GradientCachingTest {
                         .value();
             }
             assertThat(Math.abs(loss - expectedLoss)).isLessThan(TOLERANCE * Math.abs(expectedLoss));
-            requireClose(gradients(model), expected);
+            requireClose(Gradients.take(model), expected);
         }
     }
 
@@ -91,7 +89,7 @@ class GradientCachingTest {
 
     private static Map<String, Map<String, float[]>> cut(int microBatch) throws IOException {
         TrainingConfig config = ToyData.config("microBatch=" + microBatch);
-        try (LexVla model = model(config);
+        try (LexVla model = Gradients.trainable(config, data, shared, SEED);
                 BufferAllocator allocator = new RootAllocator();
                 BatchLoader loader =
                         new BatchLoader(data, model.transform(), config, Part.WHOLE, null, null, allocator);
@@ -104,26 +102,8 @@ class GradientCachingTest {
                 }
             }
             new TrainingStep(model, config, Processes.alone()).run(batch, 1);
-            return gradients(model);
+            return Gradients.take(model);
         }
-    }
-
-    /** A model as if it had been trained for a while: B of LoRA is not zero, the codebooks differ. */
-    private static LexVla model(TrainingConfig config) throws IOException {
-        LexVla model = ToyData.fresh(config, data, shared);
-        torch.manual_seed(SEED);
-        try (PointerScope scope = new PointerScope();
-                NoGradGuard noGraph = new NoGradGuard()) {
-            model.trained().forEach((name, tensor) -> {
-                if (name.contains("lora_B") || name.contains("codebook")) {
-                    tensor.add_(torch.randn_like(tensor).mul(new Scalar(0.05)));
-                }
-            });
-        }
-        model.lora().setTraining(true);
-        model.vision().setTrainable(!config.vision().frozen());
-        model.text().setTrainable(!config.text().frozen());
-        return model;
     }
 
     /** Towers micro-batch by micro-batch, so that they draw the same random numbers; all else in one graph of plain operations. */
@@ -152,31 +132,6 @@ class GradientCachingTest {
         Tensor scores = tokens.matmul(codebook.t()).amax(new long[] {1}, false);
         Tensor activated = torch.where(scores.ge(new Scalar(0)), scores.add(new Scalar(1)), scores.exp());
         return activated.div(activated.mul(activated).sum(1).sqrt().unsqueeze(1));
-    }
-
-    /** By group and name; the model's gradients are cleared. */
-    private static Map<String, Map<String, float[]>> gradients(LexVla model) {
-        Map<String, Map<String, float[]>> groups = new LinkedHashMap<>();
-        try (PointerScope scope = new PointerScope()) {
-            groups.put("adapter", take(model.adapter().parameters()));
-            groups.put("lora", take(model.lora().parameters()));
-            groups.put("vision", take(model.vision().parameters()));
-            groups.put("text", take(model.text().parameters()));
-            groups.put("codebook", take(Map.of("image", model.imageCodebook(), "text", model.textCodebook())));
-            groups.put("scale", take(Map.of("scale", model.logitScale())));
-        }
-        return groups;
-    }
-
-    private static Map<String, float[]> take(Map<String, Tensor> parameters) {
-        Map<String, float[]> gradients = new LinkedHashMap<>();
-        parameters.forEach((name, tensor) -> {
-            if (tensor.grad().defined()) {
-                gradients.put(name, HostTensor.floats(tensor.grad()));
-                tensor.mutable_grad().reset();
-            }
-        });
-        return gradients;
     }
 
     private static void requireClose(

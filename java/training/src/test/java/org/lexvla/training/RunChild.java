@@ -1,7 +1,6 @@
 package org.lexvla.training;
 
 import java.io.BufferedReader;
-import java.io.File;
 import java.io.IOException;
 import java.net.ServerSocket;
 import java.nio.file.Path;
@@ -18,9 +17,14 @@ import org.lexvla.model.LexVla;
 final class RunChild {
     private RunChild() {}
 
-    /** Starts a run of one process; its errors come with its lines. */
+    /** Starts a run of one process over the toy table; its errors come with its lines. */
     static Process start(Path shared, Path run, String... settings) throws IOException {
-        return start(shared, run, Map.of(), settings);
+        return startOver("data", shared, run, settings);
+    }
+
+    /** The same over other data. */
+    static Process startOver(String data, Path shared, Path run, String... settings) throws IOException {
+        return start(data, shared, run, Map.of(), settings);
     }
 
     /** Starts all processes of a run, the first one first. */
@@ -32,6 +36,7 @@ final class RunChild {
         List<Process> all = new ArrayList<>();
         for (int rank = 0; rank < processes; rank++) {
             all.add(start(
+                    "data",
                     shared,
                     run,
                     Map.of(
@@ -45,7 +50,8 @@ final class RunChild {
         return all;
     }
 
-    private static Process start(Path shared, Path run, Map<String, String> environment, String... settings)
+    private static Process start(
+            String data, Path shared, Path run, Map<String, String> environment, String... settings)
             throws IOException {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -57,7 +63,8 @@ final class RunChild {
                 System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
                 RunChild.class.getName(),
                 shared.toString(),
-                run.toString()));
+                run.toString(),
+                data));
         command.addAll(List.of(settings));
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
         builder.environment().putAll(environment);
@@ -77,16 +84,17 @@ final class RunChild {
     public static void main(String[] arguments) throws IOException {
         Path shared = Path.of(arguments[0]);
         Path run = Path.of(arguments[1]);
-        TrainingConfig config = ToyData.config(Arrays.copyOfRange(arguments, 2, arguments.length));
-        CaptionDataset data = CaptionDataset.open(shared.resolve("data" + File.separator + "captions.tsv"));
+        TrainingConfig config = ToyData.config(Arrays.copyOfRange(arguments, 3, arguments.length));
+        CaptionSource data = CaptionSource.open(shared.resolve(arguments[2]).toString(), config.data());
         try (Processes processes = Processes.meet(System.getenv(), Device.cpu())) {
             String last = Checkpoint.last(run)
                     .map(found -> found.directory().toString())
                     .orElse("");
             last = processes.gather(last).get(0);
             Checkpoint from = last.isEmpty() ? null : Checkpoint.open(Path.of(last));
-            try (LexVla model =
-                    from == null ? ToyData.fresh(config, data, shared) : LexVla.load(from.directory(), Device.cpu())) {
+            try (LexVla model = from == null
+                    ? ToyData.fresh(config, data, shared)
+                    : LexVla.load(from.directory(), Device.cpu(), config.backboneType(), null)) {
                 if (from == null) {
                     Trainer.run(model, data, config, run, processes, RunChild::say);
                 } else {

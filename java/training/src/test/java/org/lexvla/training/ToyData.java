@@ -89,10 +89,10 @@ final class ToyData {
     }
 
     /** A new model over backbones that lie in {@code directory} already. */
-    static LexVla fresh(TrainingConfig config, CaptionDataset data, Path directory) throws IOException {
+    static LexVla fresh(TrainingConfig config, CaptionSource data, Path directory) throws IOException {
         return LexVla.init(
                 directory.resolve("vision"),
                 directory.resolve("text"),
-                FreshModel.options(config, directory.resolve("text"), data.captions()));
+                FreshModel.options(config, directory.resolve("text"), data.captions(Integer.MAX_VALUE)));
     }
 }

@@ -16,12 +16,15 @@ import org.lexvla.training.TrainingPlan;
 /** A plan of a run in words and numbers, and what of it would not fit. */
 final class PlanReport {
     private final TrainingPlan plan;
+    private final long samples;
     private final TrainingConfig config;
     private final Device device;
     private final Console console;
 
-    PlanReport(TrainingPlan plan, TrainingConfig config, Device device, Console console) {
+    /** @param samples of the data */
+    PlanReport(TrainingPlan plan, long samples, TrainingConfig config, Device device, Console console) {
         this.plan = plan;
+        this.samples = samples;
         this.config = config;
         this.device = device;
         this.console = console;
@@ -50,7 +53,11 @@ final class PlanReport {
         Optional<MachineMemory> memory = given == null
                 ? MachineMemory.of(device)
                 : Optional.of(new MachineMemory((long) (given * 1e9), (long) (given * 1e9)));
-        memory.ifPresent(has -> console.line("%s has %s, %s of it free", name(), size(has.total()), size(has.free())));
+        memory.ifPresent(has -> console.line(
+                "%s",
+                given == null
+                        ? name() + " has " + size(has.total()) + ", " + size(has.free()) + " of it free"
+                        : name() + " is taken to have " + size(has.free()) + " (--memory)"));
         long disk = disk(out);
         console.line("A checkpoint takes %s, the disk of %s has %s free", size(plan.checkpoint()), out, size(disk));
         List<String> problems = problems(memory, disk);
@@ -74,14 +81,23 @@ final class PlanReport {
 
     private List<String> problems(Optional<MachineMemory> memory, long disk) {
         List<String> problems = new ArrayList<>();
+        if (config.batch() > samples) {
+            problems.add(String.format(
+                    Locale.ROOT,
+                    "DOES NOT FIT: a batch needs %,d different pictures, the data have %,d samples (lower batch)",
+                    config.batch(),
+                    samples));
+        }
         if (memory.isPresent() && plan.peak() > memory.get().free()) {
             long activations = plan.memory().get("activations");
             long rest = plan.peak() - activations;
             String remedy = rest > memory.get().free()
-                    ? "even without any activations"
-                    : config.text().checkpointing()
-                            ? "a smaller batch would help"
-                            : "text.checkpointing=true or a smaller batch would help";
+                    ? "even without any activations; the lines above say what it is for"
+                    : config.microBatch() == 0 || config.microBatch() >= config.batch()
+                            ? "microBatch=64, say, takes less and gives the same gradient"
+                            : config.text().checkpointing()
+                                    ? "a smaller microBatch would help"
+                                    : "a smaller microBatch or text.checkpointing=true would help";
             problems.add(String.format(
                     Locale.ROOT,
                     "DOES NOT FIT: %s needs %s and has %s free (%s)",

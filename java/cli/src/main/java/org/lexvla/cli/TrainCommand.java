@@ -257,6 +257,6 @@ final class TrainCommand implements Callable<Integer> {
                 ? TrainingPlan.ofFresh(settings, pairs, onCpu)
                 : TrainingPlan.of(model, settings, pairs, onCpu);
         tell(settings);
-        new PlanReport(planned, settings, device.get(), console).print(out, memory);
+        new PlanReport(planned, pairs.size(), settings, device.get(), console).print(out, memory);
     }
 }

@@ -140,8 +140,11 @@ class RunWatchTest {
         TinyRun.Said small = lexvla(
                 Stream.concat(Stream.of(plan), Stream.of("--memory", "0.1")).toArray(String[]::new));
         assertThat(small.code()).isZero();
-        assertThat(small.err()).contains("DOES NOT FIT: cpu needs", "has 100.0 MB free (even without any activations)");
+        assertThat(small.err()).contains("DOES NOT FIT: cpu needs", "has 100.0 MB free (even without any activations");
         assertThat(small.json().get("problems")).hasSize(1);
+        TinyRun.Said wide = lexvla(
+                Stream.concat(Stream.of(plan), Stream.of("--set", "batch=5000")).toArray(String[]::new));
+        assertThat(wide.err()).contains("DOES NOT FIT: a batch needs 5,000 different pictures, the data have ");
         // Also before there is any model.
         TinyRun.Said fresh =
                 lexvla("train", "--plan", "--data", tiny.table(), "--config", tiny.config(), "--out", none.toString());

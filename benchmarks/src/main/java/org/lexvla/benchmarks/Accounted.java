@@ -4,6 +4,9 @@ import java.util.Map;
 
 /** What a benchmark knows beyond its times. A benchmark need not know it. */
 interface Accounted {
+    /** A fact of this name is a map of methods, to a map of parts of their work, to the milliseconds of each; it becomes a table. */
+    String PARTS = "parts";
+
     /** What the answer's proof found, in a few words; called after the set-up. */
     String proof();
 

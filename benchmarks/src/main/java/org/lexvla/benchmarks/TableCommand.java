@@ -121,7 +121,40 @@ final class TableCommand implements Callable<Integer> {
                 .forEach(run -> run.timings().stream()
                         .filter(timing -> !timing.ratios().isEmpty())
                         .forEach(timing -> table.append(row(run, varying, timing))));
-        return table.toString();
+        return table + parts(runs, varying);
+    }
+
+    /** Where the time of the methods goes, for the runs that know it. */
+    private static String parts(List<Results.Run> runs, List<String> varying) {
+        List<Results.Run> knowing = runs.stream()
+                .filter(run -> run.facts().get(Accounted.PARTS) instanceof Map)
+                .sorted((a, b) -> order(a, b, varying))
+                .toList();
+        if (knowing.isEmpty()) {
+            return "";
+        }
+        List<String> names = knowing.stream()
+                .flatMap(run -> partsOf(run).values().stream())
+                .flatMap(parts -> parts.keySet().stream())
+                .distinct()
+                .toList();
+        StringBuilder rows = new StringBuilder();
+        knowing.forEach(run -> partsOf(run).forEach((method, parts) -> {
+            rows.append("| ").append(method).append(" |").append(values(run, varying));
+            names.forEach(name -> rows.append(
+                    parts.containsKey(name) ? " " + millis(parts.get(name).doubleValue()) + " |" : " |"));
+            rows.append('\n');
+        }));
+        return String.format("%nWhere their time goes:%n%n| method |")
+                + varying.stream().map(name -> " " + name + " |").collect(Collectors.joining())
+                + names.stream().map(name -> " " + name + " |").collect(Collectors.joining())
+                + "\n|---|" + "---|".repeat(varying.size()) + "---:|".repeat(names.size()) + "\n" + rows;
+    }
+
+    /** By method and part. */
+    @SuppressWarnings("unchecked")
+    private static Map<String, Map<String, Number>> partsOf(Results.Run run) {
+        return (Map<String, Map<String, Number>>) run.facts().get(Accounted.PARTS);
     }
 
     private static int order(Results.Run a, Results.Run b, List<String> varying) {
@@ -144,17 +177,20 @@ final class TableCommand implements Callable<Integer> {
         return settings;
     }
 
-    private static String row(Results.Run run, List<String> varying, Comparison.Timing ours) {
-        String settings = varying.stream()
+    private static String values(Results.Run run, List<String> varying) {
+        return varying.stream()
                 .map(name -> " " + settings(run).get(name) + " |")
                 .collect(Collectors.joining());
+    }
+
+    private static String row(Results.Run run, List<String> varying, Comparison.Timing ours) {
         String opponents = ours.ratios().entrySet().stream()
                 .map(ratio -> opponent(run, ratio.getKey(), ratio.getValue()))
                 .collect(Collectors.joining("<br>"));
         return String.format(
                 "| %s |%s %s | %s | %s | %s |%n",
                 ours.method(),
-                settings,
+                values(run, varying),
                 millis(ours.medianMillis()),
                 ours.peak() == null ? "" : number(100 * ours.share(), 0) + " % of " + ours.peak(),
                 megabytes(ours.extraBytes()),

@@ -67,6 +67,19 @@ class ComparisonTest {
                     .extracting(Comparison.Timing::method)
                     .containsExactly("pictures", "picturesLibTorch", "texts", "textsLibTorch");
         }
+        tiny = new LinkedHashMap<>(tiny);
+        tiny.put("prompt", "5");
+        try (Comparison comparison = Comparison.open(TrainBenchmark.class, tiny, List.of())) {
+            assertThat(comparison.proof()).startsWith("matches").contains("gradients off by");
+            assertThat(comparison.run(0, PEAKS))
+                    .extracting(Comparison.Timing::method)
+                    .containsExactly("step", "stepLibTorch", "stepLibTorchPoolFirst");
+            assertThat((Map<?, ?>) comparison.facts().get(Accounted.PARTS))
+                    .hasSize(2)
+                    .allSatisfy((step, parts) -> assertThat(
+                                    ((Map<?, ?>) parts).keySet().toArray())
+                            .containsExactly("decoding, aside", "vision", "text", "head", "loss", "optimiser"));
+        }
         Map<String, String> thumbnails = Map.of("pictures", "3", "width", "70", "height", "50", "size", "28");
         try (Comparison comparison = Comparison.open(PreprocessBenchmark.class, thumbnails, List.of())) {
             assertThat(comparison.proof()).startsWith("matches");
@@ -121,7 +134,9 @@ class ComparisonTest {
                 .contains("`HeadBenchmark`: threads 2\n")
                 .containsSubsequence("| trainFused | 1 |", "| trainFused | 8 |")
                 .contains("| trainFused | 8 | 4.00 ms | 50 % of float32 | 1.0 MB "
-                        + "| **3.25×** trainLibTorch (13.0 ms, 200 MB) |");
+                        + "| **3.25×** trainLibTorch (13.0 ms, 200 MB) |")
+                .contains("Where their time goes:\n\n| method | batch | head | loss |\n|---|---|---:|---:|\n"
+                        + "| trainFused | 1 | 3.00 ms | 12.0 ms |\n");
         Benchmarks.commandLine(new TableCommand()).execute(arguments);
         assertThat(Files.readString(page)).isEqualTo(once);
 
@@ -145,6 +160,8 @@ class ComparisonTest {
                 new Comparison.Timing(
                         "trainFused", 4, 3, 5, 7, Map.of("trainLibTorch", ratio), 1_000_000, 0.5, MachinePeak.FLOAT32),
                 new Comparison.Timing("trainLibTorch", 4 * ratio, 9, 20, 7, Map.of(), 200_000_000, 0, null));
+        Map<String, Double> parts = new LinkedHashMap<>(Map.of("head", 3.0));
+        parts.put("loss", 12.0);
         Results.Run run = new Results.Run(
                 "HeadBenchmark",
                 Map.of("batch", batch),
@@ -152,7 +169,7 @@ class ComparisonTest {
                 "abc",
                 date + "T00:00:00Z",
                 "matches",
-                Map.of(),
+                Map.of(Accounted.PARTS, Map.of("trainFused", parts)),
                 PEAKS,
                 timings);
         return new Results(date, machine, Map.of("java", "17"), List.of(run));

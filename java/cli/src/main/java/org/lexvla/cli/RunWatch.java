@@ -77,7 +77,10 @@ final class RunWatch implements Consumer<StepReport>, AutoCloseable {
             }
             page.refresh();
         } catch (IOException e) {
-            throw new UncheckedIOException("what is told of the run cannot be written in " + run, e);
+            throw new UncheckedIOException(new IOException(
+                    "what is told of the run cannot be written in " + run + ": " + e.getMessage()
+                            + "; when that is mended go on with --resume",
+                    e));
         }
     }
 

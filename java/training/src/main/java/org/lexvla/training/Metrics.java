@@ -31,8 +31,15 @@ final class Metrics implements AutoCloseable {
 
     void write(StepReport report) throws IOException {
         ByteBuffer line = ByteBuffer.wrap((mapper.writeValueAsString(report) + "\n").getBytes(StandardCharsets.UTF_8));
-        while (line.hasRemaining()) {
-            channel.write(line);
+        try {
+            while (line.hasRemaining()) {
+                channel.write(line);
+            }
+        } catch (IOException e) {
+            throw new IOException(
+                    "step " + report.step() + " cannot be written to metrics.jsonl: " + e.getMessage()
+                            + "; when that is mended the run can be resumed from its last checkpoint",
+                    e);
         }
     }
 

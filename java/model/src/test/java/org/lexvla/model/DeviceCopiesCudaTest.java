@@ -25,7 +25,9 @@ class DeviceCopiesCudaTest {
     void aDevice() {
         boolean found = torch.cuda_is_available();
         if (Boolean.getBoolean("lexvla.cuda.required")) {
-            assertThat(found).as("LibTorch finds a CUDA device, as lexvla.cuda.required asks").isTrue();
+            assertThat(found)
+                    .as("LibTorch finds a CUDA device, as lexvla.cuda.required asks")
+                    .isTrue();
         }
         assumeTrue(found, "skipped: LibTorch finds no CUDA device in this machine");
     }

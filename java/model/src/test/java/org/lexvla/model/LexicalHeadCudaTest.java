@@ -50,8 +50,12 @@ class LexicalHeadCudaTest {
         boolean built = Kernels.hasCuda();
         boolean found = torch.cuda_is_available();
         if (Boolean.getBoolean("lexvla.cuda.required")) {
-            assertThat(built).as("CUDA kernels in this build, as lexvla.cuda.required asks").isTrue();
-            assertThat(found).as("LibTorch finds a CUDA device, as lexvla.cuda.required asks").isTrue();
+            assertThat(built)
+                    .as("CUDA kernels in this build, as lexvla.cuda.required asks")
+                    .isTrue();
+            assertThat(found)
+                    .as("LibTorch finds a CUDA device, as lexvla.cuda.required asks")
+                    .isTrue();
         }
         assumeTrue(built, "skipped: this build has no CUDA kernels, build with -Pcuda");
         assumeTrue(found, "skipped: LibTorch finds no CUDA device in this machine");

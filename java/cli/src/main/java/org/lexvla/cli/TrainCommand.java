@@ -8,7 +8,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
+import org.bytedeco.pytorch.global.torch;
 import org.lexvla.model.LexVla;
+import org.lexvla.model.ProductThreads;
 import org.lexvla.training.CaptionSource;
 import org.lexvla.training.Checkpoint;
 import org.lexvla.training.FreshModel;
@@ -195,9 +197,15 @@ final class TrainCommand implements Callable<Integer> {
             Processes together,
             Consumer<StepReport> listener)
             throws IOException {
-        return from == null
-                ? Trainer.run(trained, pairs, settings, out, together, listener)
-                : Trainer.resume(trained, pairs, settings, out, from, together, listener);
+        // A step has one batch: its products may have all threads that LibTorch has.
+        ProductThreads all = ProductThreads.use(torch.get_num_threads());
+        try {
+            return from == null
+                    ? Trainer.run(trained, pairs, settings, out, together, listener)
+                    : Trainer.resume(trained, pairs, settings, out, from, together, listener);
+        } finally {
+            all.close();
+        }
     }
 
     private LexVla begin(Checkpoint from, TrainingConfig settings, CaptionSource pairs, Processes together)

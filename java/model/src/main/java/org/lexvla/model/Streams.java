@@ -15,9 +15,9 @@ import org.bytedeco.pytorch.global.torch;
 import org.lexvla.lexical.LexicalBatch;
 
 /**
- * Batches that go through the towers side by side, each in a thread of its own. With {@code OPENBLAS_NUM_THREADS=1}, which small
- * steps need, LibTorch's matrix products use one core, however many there are; several batches use several. Its other operations
- * get the cores that are left over. What a batch gives does not depend on the others.
+ * Batches that go through the towers side by side, each in a thread of its own, whose matrix products have one core: so no batch
+ * waits for another's. LibTorch's other operations get the cores that are left over. What a batch gives does not depend on the
+ * others.
  */
 final class Streams implements AutoCloseable {
     /** Batches at once: one per core, as long as the activations of so many are no matter for memory. */
@@ -38,7 +38,18 @@ final class Streams implements AutoCloseable {
      * @throws RuntimeException what a failed task threw; then none runs any more, and the batches of the others are closed
      */
     List<LexicalBatch> run(List<Supplier<LexicalBatch>> tasks) {
-        Executor where = count == 1 || tasks.size() == 1 ? Runnable::run : threads();
+        if (count == 1 || tasks.size() == 1) {
+            return run(tasks, Runnable::run);
+        }
+        ProductThreads one = ProductThreads.use(1);
+        try {
+            return run(tasks, threads());
+        } finally {
+            one.close();
+        }
+    }
+
+    private static List<LexicalBatch> run(List<Supplier<LexicalBatch>> tasks, Executor where) {
         AtomicBoolean failed = new AtomicBoolean();
         List<CompletableFuture<LexicalBatch>> pending = tasks.stream()
                 .map(task -> CompletableFuture.supplyAsync(() -> unless(failed, task), where))

@@ -1,0 +1,41 @@
+package org.lexvla.model;
+
+import org.bytedeco.openblas.presets.openblas_nolapack;
+
+/**
+ * Threads of LibTorch's float32 matrix products on the CPU, until it is closed. They are OpenBLAS's own, a number of the whole
+ * process, apart from those of LibTorch's other operations.
+ *
+ * <p>One thread is right where several batches are in work side by side (products of several threads wait for each other), all
+ * cores where there is one batch, as in training. Between products OpenBLAS's threads spin for 2^26 cycles, which takes a core
+ * from everything else: {@code OPENBLAS_THREAD_TIMEOUT=10} in the environment makes that 2^10.
+ */
+public final class ProductThreads implements AutoCloseable {
+    private final int before;
+
+    private ProductThreads(int before) {
+        this.before = before;
+    }
+
+    /**
+     * @param threads at least 1
+     * @return to be closed, which brings back the number before
+     */
+    public static ProductThreads use(int threads) {
+        if (threads < 1) {
+            throw new IllegalArgumentException(threads + " threads for matrix products: at least 1");
+        }
+        ProductThreads now = new ProductThreads(count());
+        openblas_nolapack.blas_set_num_threads(threads);
+        return now;
+    }
+
+    static int count() {
+        return openblas_nolapack.blas_get_num_threads();
+    }
+
+    @Override
+    public void close() {
+        openblas_nolapack.blas_set_num_threads(before);
+    }
+}

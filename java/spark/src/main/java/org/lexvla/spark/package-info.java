@@ -1,2 +1,5 @@
-/** Lexical vectors on Spark: {@link org.lexvla.spark.LexicalColumns} adds them to a DataFrame. */
+/**
+ * LexVLA on Spark: {@link org.lexvla.spark.LexicalColumns} adds lexical vectors to a DataFrame, {@link org.lexvla.spark.TrainingLauncher} trains
+ * on a cluster.
+ */
 package org.lexvla.spark;

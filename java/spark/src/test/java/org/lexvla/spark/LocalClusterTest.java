@@ -4,9 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import java.awt.Color;
-import java.awt.Graphics2D;
-import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,7 +12,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
-import javax.imageio.ImageIO;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
@@ -31,9 +27,6 @@ import org.lexvla.lexical.Device;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.LexicalVector;
 import org.lexvla.model.LexVla;
-import org.lexvla.training.CaptionDataset;
-import org.lexvla.training.FreshModel;
-import org.lexvla.training.TrainingConfig;
 
 /** Columns in a cluster of two executors, each a process of its own; what they hold is what the model gives in this process. */
 class LocalClusterTest {
@@ -54,27 +47,7 @@ class LocalClusterTest {
     @BeforeAll
     static void start() throws IOException {
         makeModel();
-        String classPath = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
-        // An empty distribution: the executors find everything on the class path of the tests.
-        Files.createDirectories(Path.of(System.getenv("SPARK_HOME"), "jars"));
-        spark = SparkSession.builder()
-                .appName("lexvla")
-                .master("local-cluster[2,1,1024]")
-                .config("spark.ui.enabled", false)
-                .config("spark.driver.host", "127.0.0.1")
-                .config("spark.executor.extraClassPath", classPath)
-                // Two processes that unpack the same natives at once would get in each other's way.
-                .config(
-                        "spark.executor.extraJavaOptions",
-                        "-Dorg.bytedeco.javacpp.cachedir=" + directory.resolve("natives-{{EXECUTOR_ID}}"))
-                .config("spark.executorEnv.OPENBLAS_NUM_THREADS", "1")
-                .config("spark.executorEnv.OMP_NUM_THREADS", "1")
-                .config("spark.local.dir", directory.resolve("spark").toString())
-                .config(
-                        "spark.sql.warehouse.dir",
-                        directory.resolve("warehouse").toString())
-                .getOrCreate();
-        spark.sparkContext().setLogLevel("ERROR");
+        spark = LocalCluster.start(directory, Map.of());
     }
 
     @AfterAll
@@ -85,36 +58,8 @@ class LocalClusterTest {
     }
 
     private static void makeModel() throws IOException {
-        Color[] colours = {Color.RED, Color.BLUE, Color.GREEN, Color.ORANGE};
-        String[] names = {"red", "blue", "green", "orange"};
-        StringBuilder table = new StringBuilder("file\tcaption\n");
-        for (int i = 0; i < PICTURES; i++) {
-            BufferedImage picture = new BufferedImage(64, 56 + i, BufferedImage.TYPE_INT_RGB);
-            Graphics2D pen = picture.createGraphics();
-            pen.setColor(colours[i % 4]);
-            pen.fillRect(4 * i, 8, 24, 20);
-            pen.dispose();
-            Path file = directory.resolve(i + ".png");
-            ImageIO.write(picture, "png", file.toFile());
-            FILES.add(file);
-            CAPTIONS.add("a " + names[i % 4] + " box at place " + i);
-            table.append(i).append(".png\t").append(CAPTIONS.get(i)).append('\n');
-        }
-        Path captions = Files.writeString(directory.resolve("captions.tsv"), table);
-        Path yaml = Files.writeString(directory.resolve("tiny.yaml"), """
-                prompt: '"[TEXT]" is about:'
-                adapter: {heads: 2}
-                fresh:
-                  vision: {hidden: 16, layers: 1, heads: 2, image: 56, standIn: {steps: 0, batch: 2, learningRate: 1.0e-3}}
-                  text: {hidden: 16, intermediate: 32, layers: 1, heads: 2, tokens: 320, standIn: {steps: 0, batch: 2, learningRate: 1.0e-3}}
-                """);
-        TrainingConfig config = TrainingConfig.load(yaml, List.of());
-        Path made = directory.resolve("model");
-        try (LexVla fresh = FreshModel.create(
-                config, CaptionDataset.open(captions), null, directory, Device.cpu(), (stage, progress) -> {})) {
-            fresh.save(made);
-        }
-        model = made.toString();
+        FILES.addAll(TinyModel.draw(directory, PICTURES, CAPTIONS));
+        model = TinyModel.make(directory).toString();
     }
 
     /** Rows in four partitions: the pictures, a file that is no picture, one that is missing, and null. */

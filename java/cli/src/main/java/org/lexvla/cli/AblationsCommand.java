@@ -287,18 +287,25 @@ final class AblationsCommand implements Callable<Integer> {
         rows.forEach((label, of) -> text.append(String.format(
                 Locale.ROOT,
                 "| %s | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.1f | %.1f | %.3f |%n",
-                label,
-                of.imageToText().r1(),
-                of.imageToText().r5(),
-                of.imageToText().r10(),
-                of.textToImage().r1(),
-                of.textToImage().r5(),
-                of.textToImage().r10(),
-                of.activeWords(),
-                of.activeTextWords(),
-                of.patches().miou())));
+                row(label, of))));
         text.append("\n![R@1 against active words](sparsity.png)\n");
         return text.toString();
+    }
+
+    /** What a line of the table has, in the order of its columns. */
+    private static Object[] row(String label, DemoFigures of) {
+        return new Object[] {
+            label,
+            of.imageToText().r1(),
+            of.imageToText().r5(),
+            of.imageToText().r10(),
+            of.textToImage().r1(),
+            of.textToImage().r5(),
+            of.textToImage().r10(),
+            of.activeWords(),
+            of.activeTextWords(),
+            of.patches().miou()
+        };
     }
 
     /** In the form of the paper's table: a model a line, retrieval both ways, active words; and patches beside it. */
@@ -309,18 +316,8 @@ final class AblationsCommand implements Callable<Integer> {
         console.line(
                 "%-27s %6s %6s %6s   %6s %6s %6s   %7s %5s   %8s",
                 "", "R@1", "R@5", "R@10", "R@1", "R@5", "R@10", "picture", "text", "PatchDis");
-        rows.forEach((label, of) -> console.line(
-                "%-27s %6.3f %6.3f %6.3f   %6.3f %6.3f %6.3f   %7.1f %5.1f   %8.3f",
-                label,
-                of.imageToText().r1(),
-                of.imageToText().r5(),
-                of.imageToText().r10(),
-                of.textToImage().r1(),
-                of.textToImage().r5(),
-                of.textToImage().r10(),
-                of.activeWords(),
-                of.activeTextWords(),
-                of.patches().miou()));
+        rows.forEach((label, of) ->
+                console.line("%-27s %6.3f %6.3f %6.3f   %6.3f %6.3f %6.3f   %7.1f %5.1f   %8.3f", row(label, of)));
         console.line("");
         console.line("LexVLA at other thresholds:");
         console.line("%13s   %13s %13s", "words/picture", "R@1 img→text", "R@1 text→img");

@@ -271,16 +271,21 @@ public record ImageTransform(int resize, int crop, float[] mean, float[] std) {
     /** Division in double and narrowing first, then float32, in this order, as the Python code does it. */
     private void normalize(RgbPicture picture, FloatBuffer out) {
         byte[] samples = picture.samples();
+        RgbPicture.Layout layout = picture.layout();
+        int[] bands = {layout.red(), layout.green(), layout.blue()};
         float[] table = new float[256];
-        float[] plane = new float[samples.length / 3];
+        float[] row = new float[picture.width()];
         for (int band = 0; band < 3; band++) {
             for (int value = 0; value < table.length; value++) {
                 table[value] = ((float) (value * (1 / 255.0)) - mean[band]) / std[band];
             }
-            for (int i = 0; i < plane.length; i++) {
-                plane[i] = table[samples[3 * i + band] & 0xff];
+            for (int y = 0; y < picture.height(); y++) {
+                int at = layout.first() + y * layout.row() + bands[band];
+                for (int x = 0; x < row.length; x++, at += layout.pixel()) {
+                    row[x] = table[samples[at] & 0xff];
+                }
+                out.put(row);
             }
-            out.put(plane);
         }
     }
 

@@ -40,22 +40,29 @@ record RgbPicture(int width, int height, byte[] samples, Layout layout) {
 
     /** A copy of the samples without gaps: red, green, blue, row by row. */
     byte[] rgb() {
-        return part(0, 0, width, height).samples;
-    }
-
-    /** A copy of a rectangle. */
-    RgbPicture part(int left, int top, int width, int height) {
         byte[] rgb = new byte[3 * width * height];
         int to = 0;
-        for (int y = top; y < top + height; y++) {
-            int at = layout.first() + y * layout.row() + left * layout.pixel();
+        for (int y = 0; y < height; y++) {
+            int at = layout.first() + y * layout.row();
             for (int x = 0; x < width; x++, at += layout.pixel()) {
                 rgb[to++] = samples[at + layout.red()];
                 rgb[to++] = samples[at + layout.green()];
                 rgb[to++] = samples[at + layout.blue()];
             }
         }
-        return new RgbPicture(width, height, rgb);
+        return rgb;
+    }
+
+    /** A rectangle of the same samples. */
+    RgbPicture part(int left, int top, int width, int height) {
+        Layout within = new Layout(
+                layout.first() + top * layout.row() + left * layout.pixel(),
+                layout.row(),
+                layout.pixel(),
+                layout.red(),
+                layout.green(),
+                layout.blue());
+        return new RgbPicture(width, height, samples, within);
     }
 
     /**

@@ -47,10 +47,11 @@ final class DoctorCommand implements Callable<Integer> {
         report("java", System.getProperty("java.version") + " (" + System.getProperty("java.vendor") + ")");
         report("platform", Loader.getPlatform());
         report("processors", Runtime.getRuntime().availableProcessors());
-        probe("kernels", () -> "instruction set " + Kernels.activeIsa() + ", " + Kernels.threads() + " threads");
+        probe("kernels", () -> "instruction set " + Kernels.activeIsa() + ", " + Count.of(Kernels.threads(), "thread"));
         probe(
                 "libtorch",
-                () -> Loader.getVersion("org.bytedeco", "pytorch") + ", " + torch.get_num_threads() + " threads");
+                () -> Loader.getVersion("org.bytedeco", "pytorch") + ", "
+                        + Count.of(torch.get_num_threads(), "thread"));
         report("openblas threads", openBlasThreads());
         probe("cuda kernels", () -> Kernels.hasCuda() ? "built in" : "not in this build (build with -Pcuda)");
         probe("cuda devices", () -> torch.cuda_is_available() ? torch.cuda_device_count() + "" : "none");

@@ -189,8 +189,8 @@ final class EncodeCommand implements Callable<Integer> {
         double perSecond = (parts.inputs() - resumed) / time.seconds();
         Encoder.reportSkipped(parts.skipped(), console);
         console.line(
-                "%d vectors, %.1f active words each, %.1f a second (%.1f s waiting for pictures), written to %s",
-                counts[0], active, perSecond, time.waited(), out);
+                "%s, %.1f active words each, %.1f a second (%.1f s waiting for pictures), written to %s",
+                Count.of(counts[0], "vector"), active, perSecond, time.waited(), out);
         Map<String, Object> result = new LinkedHashMap<>();
         result.put("vectors", counts[0]);
         result.put("skipped", parts.skipped());

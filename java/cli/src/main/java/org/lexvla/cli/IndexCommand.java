@@ -108,8 +108,8 @@ final class IndexCommand implements Callable<Integer> {
             IndexedPictures.note(out, data);
             Encoder.reportSkipped(encoded.skipped(), console);
             console.line(
-                    "%d pictures, %.1f active words each, indexed in %s (%s)",
-                    encoded.ids().size(), encoded.batch().meanActive(), out, engine.label());
+                    "%s, %.1f active words each, indexed in %s (%s)",
+                    Count.of(encoded.ids().size(), "picture"), encoded.batch().meanActive(), out, engine.label());
             Map<String, Object> result = new LinkedHashMap<>();
             result.put("pictures", encoded.ids().size());
             result.put("skipped", encoded.skipped());

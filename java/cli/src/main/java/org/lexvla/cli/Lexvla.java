@@ -82,9 +82,14 @@ public final class Lexvla {
                 || failure instanceof UnsupportedOperationException;
     }
 
-    private static String message(Throwable failure) {
-        if (failure instanceof UncheckedIOException && failure.getCause() != null) {
-            return message(failure.getCause());
+    /** What a person is told of a failure. */
+    static String message(Throwable failure) {
+        if (failure instanceof UncheckedIOException) {
+            String cause = message(failure.getCause());
+            // Without a text of its own it repeats the cause with the name of its class.
+            return failure.getMessage().equals(failure.getCause().toString())
+                    ? cause
+                    : failure.getMessage() + ": " + cause;
         }
         // The messages of these are the bare path.
         if (failure instanceof NoSuchFileException || failure instanceof FileNotFoundException) {

@@ -46,7 +46,8 @@ final class PackCommand implements Callable<Integer> {
         Inputs.requireAbsent(out);
         CaptionDataset table = CaptionDataset.open(data);
         List<Path> shards = ShardWriter.write(table, out, samples);
-        console.line("%d samples in %d shards, written to %s", table.size(), shards.size(), out);
+        console.line(
+                "%s in %s, written to %s", Count.of(table.size(), "sample"), Count.of(shards.size(), "shard"), out);
         console.result(Map.of("samples", table.size(), "shards", shards.size(), "out", out.toString()));
         return 0;
     }

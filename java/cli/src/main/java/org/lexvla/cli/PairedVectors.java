@@ -32,7 +32,7 @@ record PairedVectors(LexicalBatch pictures, LexicalBatch texts, int[] owner, Lis
             Console console) {
         List<CaptionedPictures.Picture> missing = data.missing();
         if (missing.size() == data.pictures().size()) {
-            throw new IllegalArgumentException("none of the " + missing.size() + " pictures is there, not even "
+            throw new IllegalArgumentException("of " + Count.of(missing.size(), "picture") + " none is there, not even "
                     + missing.get(0).file() + ": say where they lie with --images");
         }
         Set<CaptionedPictures.Picture> absent = Set.copyOf(missing);
@@ -74,8 +74,9 @@ record PairedVectors(LexicalBatch pictures, LexicalBatch texts, int[] owner, Lis
         Encoder.reportSkipped(skipped, console);
         if (!missing.isEmpty() || !skipped.isEmpty()) {
             console.line(
-                    "%d of %d pictures are not measured: the figures are of the others, and not those of the whole set",
-                    missing.size() + skipped.size(), missing.size() + skipped.size() + pictures.size());
+                    "not measured: %d of %s; the figures are of the others, and not those of the whole set",
+                    missing.size() + skipped.size(),
+                    Count.of(missing.size() + skipped.size() + pictures.size(), "picture"));
         }
     }
 

@@ -100,8 +100,8 @@ final class PatchDisCommand implements Callable<Integer> {
             List<String> skipped = measure(encoder, source, pictures, measures);
             Encoder.reportSkipped(skipped, console);
             if (skipped.size() == pictures.size()) {
-                throw new IllegalArgumentException("none of the " + skipped.size()
-                        + " pictures can be measured; the first: " + (skipped.isEmpty() ? "none" : skipped.get(0)));
+                throw new IllegalArgumentException("of " + Count.of(skipped.size(), "picture")
+                        + " none can be measured; the first: " + (skipped.isEmpty() ? "none" : skipped.get(0)));
             }
             report(measures, pictures.size() - skipped.size(), skipped);
         }
@@ -204,7 +204,9 @@ final class PatchDisCommand implements Callable<Integer> {
         ConfusionMatrix matrix = measure.counts.model();
         ConfusionMatrix random = measure.counts.random();
         List<String> names = measure.protocol.classes();
-        console.line("%d pictures, %d classes (%s)", pictures, names.size(), measure.protocol.name());
+        console.line(
+                "%s, %s (%s)",
+                Count.of(pictures, "picture"), Count.of(names.size(), "class", "classes"), measure.protocol.name());
         console.line("  %-16s %6s %8s %8s", "class", "IoU", "random", "pixels");
         double all = 0;
         for (int label = 0; label < names.size(); label++) {

@@ -82,9 +82,9 @@ final class RetrievalCommand implements Callable<Integer> {
             Retrieval retrieval = Retrieval.of(vectors.pictures().dot(vectors.texts()), vectors.owner(), ties);
             vectors.reportLeftOut(console);
             console.line(
-                    "%d pictures, %d captions; ties: %s",
-                    vectors.pictures().size(),
-                    vectors.texts().size(),
+                    "%s, %s; ties: %s",
+                    Count.of(vectors.pictures().size(), "picture"),
+                    Count.of(vectors.texts().size(), "caption"),
                     ties.name().toLowerCase(Locale.ROOT));
             console.line("%-14s  %-21s  %-21s  %-21s", "", "R@1", "R@5", "R@10");
             Map<String, Object> result = new LinkedHashMap<>();

@@ -287,9 +287,10 @@ final class RunPage {
         private void heldOut() {
             JsonNode last = evaluations.get(evaluations.size() - 1);
             add(
-                    "<section><h2>Held out</h2><p class=note>%,d pictures and %,d captions that are not trained on."
+                    "<section><h2>Held out</h2><p class=note>%s and %s that are not trained on."
                             + " A tie counts against the model.</p><div class=charts>",
-                    last.path("pictures").asInt(), last.path("captions").asInt());
+                    Count.of(last.path("pictures").asInt(), "picture"),
+                    Count.of(last.path("captions").asInt(), "caption"));
             recalls("Text → image", "textToImage");
             recalls("Image → text", "imageToText");
             figure(

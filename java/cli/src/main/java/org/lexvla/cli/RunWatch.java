@@ -77,10 +77,9 @@ final class RunWatch implements Consumer<StepReport>, AutoCloseable {
             }
             page.refresh();
         } catch (IOException e) {
-            throw new UncheckedIOException(new IOException(
-                    "what is told of the run cannot be written in " + run + ": " + e.getMessage()
-                            + "; when that is mended go on with --resume",
-                    e));
+            throw new UncheckedIOException(
+                    "what is told of the run cannot be written in " + run + "; when that is mended go on with --resume",
+                    e);
         }
     }
 
@@ -143,8 +142,8 @@ final class RunWatch implements Consumer<StepReport>, AutoCloseable {
 
     /** What was left out up to now; nothing, most of the time. */
     private static String left(StepReport report) {
-        return (report.skipped() == 0 ? "" : "  skipped " + report.skipped() + " samples")
-                + (report.skippedSteps() == 0 ? "" : "  not finite " + report.skippedSteps() + " steps");
+        return (report.skipped() == 0 ? "" : "  skipped " + Count.of(report.skipped(), "sample"))
+                + (report.skippedSteps() == 0 ? "" : "  not finite " + Count.of(report.skippedSteps(), "step"));
     }
 
     private void measure(int step) throws IOException {
@@ -152,7 +151,7 @@ final class RunWatch implements Consumer<StepReport>, AutoCloseable {
         progress.line(String.format(
                 Locale.ROOT,
                 "held out after step %d: R@1/5/10 text to image %s, image to text %s, words %.1f %.1f, overuse %.2f, most used %s"
-                        + " (%d pictures, %.1f s)",
+                        + " (%s, %.1f s)",
                 step,
                 recalls(figures.textToImage()),
                 recalls(figures.imageToText()),
@@ -165,7 +164,7 @@ final class RunWatch implements Consumer<StepReport>, AutoCloseable {
                                 .limit(5)
                                 .map(WordUsage.Used::word)
                                 .toList()),
-                figures.pictures(),
+                Count.of(figures.pictures(), "picture"),
                 figures.seconds()));
         Files.writeString(
                 run.resolve(EVALUATIONS),

@@ -132,7 +132,7 @@ final class ServeCommand implements Callable<Integer> {
     }
 
     private void serve(SearchServer server, LexicalSearcher searcher, ServedPictures served) {
-        console.line("%d pictures at %s (stop with Ctrl-C)", searcher.size(), server.address());
+        console.line("%s at %s (stop with Ctrl-C)", Count.of(searcher.size(), "picture"), server.address());
         if (served.size() == 0) {
             console.line("Where the pictures are is not known: give --data to see them.");
         }

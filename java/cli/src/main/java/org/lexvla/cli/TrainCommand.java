@@ -239,8 +239,8 @@ final class TrainCommand implements Callable<Integer> {
                 console);
         if (last != null) {
             console.line(
-                    "%d steps in %.0f s: loss %.3f, R@1 within the last batch %.2f (image to text) and %.2f (text to image)",
-                    last.step(), seconds, last.loss(), last.imageToTextR1(), last.textToImageR1());
+                    "%s in %.0f s: loss %.3f, R@1 within the last batch %.2f (image to text) and %.2f (text to image)",
+                    Count.of(last.step(), "step"), seconds, last.loss(), last.imageToTextR1(), last.textToImageR1());
         }
         console.line(done == steps ? "Written to %s" : "Told to stop: go on with --out %s --resume", out);
         Map<String, Object> result = new LinkedHashMap<>();

@@ -64,7 +64,7 @@ class ModelCommandsTest {
         JsonNode interval = figures.get("i2t").get("interval").get("r1");
         assertThat(figures.get("i2t").get("r1").asDouble())
                 .isBetween(interval.get("low").asDouble(), interval.get("high").asDouble());
-        assertThat(said.err()).contains("missing 00999.png", "1 of 4 pictures are not measured");
+        assertThat(said.err()).contains("missing 00999.png", "not measured: 1 of 4 pictures;");
 
         String plot = directory.resolve("curve.png").toString();
         JsonNode curve = lexvla(

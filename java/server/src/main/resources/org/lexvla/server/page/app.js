@@ -1,7 +1,7 @@
 // The page: keeps query, results and the address in step. The address after # says what is asked, so that it can be kept and sent on.
 
 import * as api from './api.js';
-import {$, el} from './dom.js';
+import {$, counted, el} from './dom.js';
 import {PictureView} from './picture.js';
 import {Query} from './query.js';
 import {showHits, showSample} from './results.js';
@@ -71,7 +71,7 @@ async function search(isNew) {
     $('more').hidden = answer.hits.length < count || count >= MOST;
     const found = answer.hits.length === 0
       ? 'No picture shares a word with this query. Add words, or switch some on.'
-      : `The best ${answer.hits.length} of ${about.pictures.toLocaleString('en')} pictures`;
+      : `The best ${answer.hits.length} of ${counted(about.pictures, 'picture')}`;
     $('status').textContent = answer.hits.length === 0 ? found : `${found}, in ${Math.round(performance.now() - start)} ms`;
   } catch (failure) {
     if (failure.status === 404 && query.base.upload && sent) {
@@ -121,8 +121,7 @@ function welcome() {
   showUnknown(undefined, {});
   query.show([], 0);
   $('more').hidden = true;
-  const pictures = about.pictures.toLocaleString('en');
-  $('status').textContent = `${pictures} pictures, as words. Say what one shows, drop a picture, or choose words.`;
+  $('status').textContent = `${counted(about.pictures, 'picture')}, as words. Say what one shows, drop a picture, or choose words.`;
   if (about.sample.length) {
     showSample(about.sample, open);
   } else {
@@ -293,7 +292,7 @@ paint();
 
 try {
   about = await api.about();
-  document.title = `LexVLA: ${about.pictures.toLocaleString('en')} pictures`;
+  document.title = `LexVLA: ${counted(about.pictures, 'picture')}`;
   await fromAddress();
 } catch (failure) {
   fail(failure);

@@ -24,6 +24,11 @@ export function shown(value) {
   return value >= 0.0995 ? value.toFixed(2) : value.toFixed(3);
 }
 
+/** A number with what it counts: "1 picture", "1,200 pictures". */
+export function counted(number, one) {
+  return `${number.toLocaleString('en')} ${one}${number === 1 ? '' : 's'}`;
+}
+
 /** Words with bars as long as their weights; clicking one calls {@code chosen(word)} if given. */
 export function bars(container, words, chosen) {
   const largest = words.length ? words[0].weight : 1;

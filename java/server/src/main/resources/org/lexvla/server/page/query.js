@@ -1,7 +1,7 @@
 // The query: a text or a picture, whose words may be re-weighted or switched off, and words added by hand.
 
 import {get} from './api.js';
-import {$, el, later, shown} from './dom.js';
+import {$, counted, el, later, shown} from './dom.js';
 
 const FEW = 12;
 const LARGEST = 2;
@@ -105,7 +105,7 @@ export class Query {
     $('weaker').hidden = weaker <= 0;
     $('weaker').textContent = this.all
       ? 'Fewer words'
-      : `${this.active - FEW} weaker words`;
+      : counted(this.active - FEW, 'weaker word');
     $('reset').hidden = this.factors.size === 0;
   }
 

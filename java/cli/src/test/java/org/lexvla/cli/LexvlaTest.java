@@ -1,0 +1,34 @@
+package org.lexvla.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.NoSuchFileException;
+import org.junit.jupiter.api.Test;
+
+class LexvlaTest {
+    /** What was being done is told as well as what went wrong. */
+    @Test
+    void aFailureTellsItsOwnTextAndThatOfItsCause() {
+        IOException full = new IOException("No space left on device");
+        assertThat(Lexvla.message(new UncheckedIOException("events in run/tensorboard cannot be written", full)))
+                .isEqualTo("events in run/tensorboard cannot be written: No space left on device");
+        assertThat(Lexvla.message(new UncheckedIOException("captions", new NoSuchFileException("a.tsv"))))
+                .isEqualTo("captions: no such file: a.tsv");
+        // Without a text of its own, the cause's alone.
+        assertThat(Lexvla.message(new UncheckedIOException(full))).isEqualTo("No space left on device");
+        assertThat(Lexvla.message(new UncheckedIOException(new NoSuchFileException("a.tsv"))))
+                .isEqualTo("no such file: a.tsv");
+        assertThat(Lexvla.message(new IllegalStateException())).isEqualTo("java.lang.IllegalStateException");
+    }
+
+    @Test
+    void oneIsNoPlural() {
+        assertThat(Count.of(1, "picture")).isEqualTo("1 picture");
+        assertThat(Count.of(0, "picture")).isEqualTo("0 pictures");
+        assertThat(Count.of(773, "picture")).isEqualTo("773 pictures");
+        assertThat(Count.of(1, "class", "classes")).isEqualTo("1 class");
+        assertThat(Count.of(2, "class", "classes")).isEqualTo("2 classes");
+    }
+}

@@ -54,7 +54,7 @@ class RunWatchTest {
         String number = "[-+.0-9e]+";
         Pattern line = Pattern.compile(
                 "(?m)^step (\\d)/5  loss N = i2t N \\+ t2i N \\+ λ N·N \\+ N·N  R@1 N N  words N N".replace("N", number)
-                        + "  τ N  lr N  \\|g\\| N  N pictures/s  data wait N %  memory N GB \\(heap N GB\\)(  skipped 1 samples)?$"
+                        + "  τ N  lr N  \\|g\\| N  N pictures/s  data wait N %  memory N GB \\(heap N GB\\)(  skipped 1 sample)?$"
                                 .replace("N", number));
         assertThat(line.matcher(said.err()).results().map(found -> found.group(1)))
                 .as(said.err())

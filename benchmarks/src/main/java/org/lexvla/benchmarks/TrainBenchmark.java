@@ -4,6 +4,7 @@ import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -470,11 +471,13 @@ public class TrainBenchmark implements Accounted {
             ByteArrayOutputStream jpeg = new ByteArrayOutputStream();
             ImageIO.write(noise, "jpg", jpeg);
             ImageTransform transform = ImageTransform.imageNet(image);
+            ByteBuffer levels = ByteBuffer.allocate(transform.elements());
             long start = 0;
             for (int i = -batch; i < batch; i++) {
                 // The first round is for the compiler.
                 start = i == 0 ? System.nanoTime() : start;
-                transform.random(ImageTransform.read(jpeg.toByteArray(), "benchmark"), random, 0.9);
+                transform.randomLevels(
+                        ImageTransform.read(jpeg.toByteArray(), "benchmark"), random, 0.9, levels.clear());
             }
             return (System.nanoTime() - start) / 1e6;
         } catch (IOException e) {

@@ -5,11 +5,17 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.random.RandomGenerator;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.lexvla.lexical.Device;
 
 /**
  * From a picture to the numbers a visual encoder takes (SPEC §4): RGB, shorter side resized to {@code resize} with
@@ -228,27 +234,81 @@ public record ImageTransform(int resize, int crop, float[] mean, float[] std) {
         return BicubicResize.resize(picture, BicubicResize.Box.whole(picture), width, height, centre);
     }
 
-    /** As {@link #random(BufferedImage, RandomGenerator, double, FloatBuffer)}, into a new array. */
-    public float[] random(BufferedImage image, RandomGenerator random, double minScale) {
-        float[] out = new float[elements()];
-        random(image, random, minScale, FloatBuffer.wrap(out));
-        return out;
+    /**
+     * The 8-bit stage of {@link #of(BufferedImage, FloatBuffer)}: the resized and cropped picture, [3, crop, crop], a quarter of the memory of the
+     * numbers that {@link #normalized} makes of it.
+     *
+     * @param out where it is written, at the buffer's position, which is moved behind
+     */
+    public void levels(BufferedImage image, ByteBuffer out) {
+        planes(cropped(RgbPicture.of(image)), out);
     }
 
     /**
-     * The transform of training: a random rectangle with an area of {@code minScale} to 1 of the picture's and an aspect
+     * The transform of training, its 8-bit stage: a random rectangle with an area of {@code minScale} to 1 of the picture's and an aspect
      * of 3/4 to 4/3, resized to {@code crop} x {@code crop} (torchvision's RandomResizedCrop; {@code resize} is not used).
-     * The same state of {@code random} gives the same numbers.
+     * The same state of {@code random} gives the same levels.
      *
      * @param minScale least share of the area, in (0, 1]; SPEC §4: 0.9
+     * @param out      where [3, crop, crop] is written, at the buffer's position, which is moved behind
      */
-    public void random(BufferedImage image, RandomGenerator random, double minScale, FloatBuffer out) {
+    public void randomLevels(BufferedImage image, RandomGenerator random, double minScale, ByteBuffer out) {
         if (!(minScale > 0 && minScale <= 1)) {
             throw new IllegalArgumentException("least share of the area " + minScale + " is not in (0, 1]");
         }
         RgbPicture picture = RgbPicture.of(image);
         BicubicResize.Box from = randomBox(picture.width(), picture.height(), random, minScale);
-        normalize(BicubicResize.resize(picture, from, crop, crop, new BicubicResize.Box(0, 0, crop, crop)), out);
+        planes(BicubicResize.resize(picture, from, crop, crop, new BicubicResize.Box(0, 0, crop, crop)), out);
+    }
+
+    /**
+     * What the encoder takes, of levels: divided by 255, less {@code mean}, over {@code std}, the same numbers as
+     * {@link #of(BufferedImage, FloatBuffer)} writes; computed where the levels are.
+     *
+     * @param levels [B, 3, H, W], uint8, on any device
+     * @return [B, 3, H, W], float32; the caller's {@code PointerScope}'s
+     * @throws IllegalArgumentException for another type or shape
+     */
+    public Tensor normalized(Tensor levels) {
+        LibTorch.requireShape("levels", levels, "[pictures, 3, height, width]", -1, 3, -1, -1);
+        if (levels.scalar_type().intern() != ScalarType.Byte) {
+            throw new IllegalArgumentException("levels are " + levels.scalar_type() + ", need uint8");
+        }
+        return LibTorch.scoped(() -> levels.is_cpu() ? lookedUp(levels.contiguous()) : computed(levels));
+    }
+
+    /** On the CPU: LibTorch's four passes over the numbers cost a small model 4 % of its training step. */
+    private Tensor lookedUp(Tensor levels) {
+        Tensor numbers = LibTorch.empty(ScalarType.Float, Device.cpu(), LibTorch.shape(levels));
+        if (numbers.numel() == 0) {
+            return numbers;
+        }
+        byte[] plane = new byte[Math.toIntExact(levels.size(2) * levels.size(3))];
+        float[] of = new float[plane.length];
+        BytePointer in = new BytePointer(levels.data_ptr());
+        FloatPointer out = numbers.data_ptr_float();
+        float[][] tables = {table(0), table(1), table(2)};
+        for (long at = 0; at < numbers.numel(); at += plane.length) {
+            in.position(at).get(plane);
+            float[] table = tables[(int) (at / plane.length % 3)];
+            for (int i = 0; i < plane.length; i++) {
+                of[i] = table[plane[i] & 0xff];
+            }
+            out.position(at).put(of);
+        }
+        return numbers;
+    }
+
+    /** On any device. All by tensors that are there: by a plain number a GPU would divide as by its reciprocal, which rounds otherwise. */
+    Tensor computed(Tensor levels) {
+        Tensor numbers = levels.to(ScalarType.Float);
+        return numbers.div_(channels(numbers, 255, 255, 255))
+                .sub_(channels(numbers, mean))
+                .div_(channels(numbers, std));
+    }
+
+    private static Tensor channels(Tensor like, float... values) {
+        return LibTorch.of(values, 3, 1, 1).to(like.device(), ScalarType.Float);
     }
 
     static BicubicResize.Box randomBox(int width, int height, RandomGenerator random, double minScale) {
@@ -268,21 +328,41 @@ public record ImageTransform(int resize, int crop, float[] mean, float[] std) {
         return new BicubicResize.Box((width - w) / 2, (height - h) / 2, Math.max(w, 1), Math.max(h, 1));
     }
 
-    /** Division in double and narrowing first, then float32, in this order, as the Python code does it. */
+    /** Number of each level. Division in double and narrowing first, then float32, in this order, as the Python code does it. */
+    private float[] table(int band) {
+        float[] table = new float[256];
+        for (int value = 0; value < table.length; value++) {
+            table[value] = ((float) (value * (1 / 255.0)) - mean[band]) / std[band];
+        }
+        return table;
+    }
+
     private void normalize(RgbPicture picture, FloatBuffer out) {
         byte[] samples = picture.samples();
         RgbPicture.Layout layout = picture.layout();
-        int[] bands = {layout.red(), layout.green(), layout.blue()};
-        float[] table = new float[256];
         float[] row = new float[picture.width()];
         for (int band = 0; band < 3; band++) {
-            for (int value = 0; value < table.length; value++) {
-                table[value] = ((float) (value * (1 / 255.0)) - mean[band]) / std[band];
-            }
+            float[] table = table(band);
             for (int y = 0; y < picture.height(); y++) {
-                int at = layout.first() + y * layout.row() + bands[band];
+                int at = layout.of(y, band);
                 for (int x = 0; x < row.length; x++, at += layout.pixel()) {
                     row[x] = table[samples[at] & 0xff];
+                }
+                out.put(row);
+            }
+        }
+    }
+
+    /** Red, green and blue one after the other. */
+    private static void planes(RgbPicture picture, ByteBuffer out) {
+        byte[] samples = picture.samples();
+        RgbPicture.Layout layout = picture.layout();
+        byte[] row = new byte[picture.width()];
+        for (int band = 0; band < 3; band++) {
+            for (int y = 0; y < picture.height(); y++) {
+                int at = layout.of(y, band);
+                for (int x = 0; x < row.length; x++, at += layout.pixel()) {
+                    row[x] = samples[at];
                 }
                 out.put(row);
             }

@@ -27,6 +27,15 @@ record RgbPicture(int width, int height, byte[] samples, Layout layout) {
         static Layout packed(int width) {
             return new Layout(0, 3 * width, 3, 0, 1, 2);
         }
+
+        /**
+         * Where a row begins.
+         *
+         * @param band 0 red, 1 green, 2 blue
+         */
+        int of(int y, int band) {
+            return first + y * row + (band == 0 ? red : band == 1 ? green : blue);
+        }
     }
 
     /** Samples without gaps: red, green, blue, row by row. */

@@ -28,8 +28,13 @@ import java.util.Random;
 import java.util.SplittableRandom;
 import java.util.zip.CRC32;
 import javax.imageio.ImageIO;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.lexvla.lexical.Device;
 import org.lexvla.testing.RandomSource;
 import org.lexvla.testing.Seeded;
 
@@ -216,11 +221,9 @@ class ImageTransformTest {
     void randomCropsRepeatWithTheirSeedAndKeepTheirArea(RandomSource random) {
         BufferedImage image = noise(60, 50, BufferedImage.TYPE_INT_RGB, random);
         ImageTransform transform = ImageTransform.imageNet(28);
-        float[] first = transform.random(image, new SplittableRandom(random.seed()), 0.9);
-        assertThat(transform.random(image, new SplittableRandom(random.seed()), 0.9))
-                .isEqualTo(first);
-        assertThat(transform.random(image, new SplittableRandom(random.seed() + 1), 0.9))
-                .isNotEqualTo(first);
+        byte[] first = randomLevels(transform, image, random.seed());
+        assertThat(randomLevels(transform, image, random.seed())).isEqualTo(first);
+        assertThat(randomLevels(transform, image, random.seed() + 1)).isNotEqualTo(first);
         for (int i = 0; i < 1000; i++) {
             BicubicResize.Box box = ImageTransform.randomBox(400, 300, random, 0.5);
             assertThat(box.x()).isNotNegative();
@@ -233,8 +236,56 @@ class ImageTransformTest {
         // Nothing of an allowed aspect fills nine tenths of a strip.
         assertThat(ImageTransform.randomBox(1000, 30, random, 0.9)).isEqualTo(new BicubicResize.Box(480, 0, 40, 30));
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> transform.random(image, random, 0))
+                .isThrownBy(() -> transform.randomLevels(image, random, 0, ByteBuffer.allocate(transform.elements())))
                 .withMessageContaining("not in (0, 1]");
+    }
+
+    private static byte[] randomLevels(ImageTransform transform, BufferedImage image, long seed) {
+        byte[] levels = new byte[transform.elements()];
+        transform.randomLevels(image, new SplittableRandom(seed), 0.9, ByteBuffer.wrap(levels));
+        return levels;
+    }
+
+    /** Two pictures with every level in every channel: the numbers have to be those of the other way to the bit. */
+    @Test
+    @SuppressWarnings("try")
+    void normalizedLevelsAreTheNumbersOfThePicture(RandomSource random) {
+        ImageTransform transform =
+                new ImageTransform(40, 28, new float[] {0.485f, 0.5f, 0.1f}, new float[] {0.229f, 0.25f, 1.7f});
+        BufferedImage every = new BufferedImage(28, 28, BufferedImage.TYPE_INT_RGB);
+        for (int i = 0; i < 28 * 28; i++) {
+            every.setRGB(i % 28, i / 28, (i & 255) << 16 | (i * 3 & 255) << 8 | (i * 5 & 255));
+        }
+        BufferedImage noise = noise(60, 50, BufferedImage.TYPE_INT_RGB, random);
+        ByteBuffer levels = ByteBuffer.allocate(2 * transform.elements());
+        ImageTransform whole = new ImageTransform(28, 28, transform.mean(), transform.std());
+        whole.levels(every, levels);
+        transform.levels(noise, levels);
+        float[] wanted = new float[2 * transform.elements()];
+        whole.of(every, FloatBuffer.wrap(wanted));
+        transform.of(noise, FloatBuffer.wrap(wanted).position(transform.elements()));
+        try (PointerScope scope = new PointerScope()) {
+            Tensor bytes = LibTorch.empty(ScalarType.Byte, Device.cpu(), 2, 3, 28, 28);
+            new BytePointer(bytes.data_ptr()).put(levels.array());
+            float[] numbers = new float[wanted.length];
+            transform.normalized(bytes).data_ptr_float().get(numbers);
+            assertThat(numbers).isEqualTo(wanted);
+            // What a GPU does.
+            transform.computed(bytes).data_ptr_float().get(numbers);
+            assertThat(numbers).isEqualTo(wanted);
+            // A view has gaps.
+            Tensor view = bytes.narrow(2, 3, 9);
+            assertThat(transform.normalized(view).equal(transform.computed(view)))
+                    .isTrue();
+            assertThat(LibTorch.shape(transform.normalized(bytes.narrow(0, 0, 0))))
+                    .containsExactly(0, 3, 28, 28);
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> transform.normalized(bytes.to(ScalarType.Float)))
+                    .withMessageContaining("uint8");
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> transform.normalized(bytes.view(2, 1, 84, 28)))
+                    .withMessageContaining("[pictures, 3, height, width]");
+        }
     }
 
     @Test

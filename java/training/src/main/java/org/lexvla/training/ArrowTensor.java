@@ -5,7 +5,7 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.arrow.memory.ArrowBuf;
-import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.PointerConsumer;
 import org.bytedeco.pytorch.Tensor;
@@ -30,17 +30,17 @@ final class ArrowTensor {
     private ArrowTensor() {}
 
     /**
-     * Float32 on the CPU.
+     * Uint8 on the CPU.
      *
-     * @param from  bytes into the buffer, a multiple of 4
+     * @param from  bytes into the buffer
      * @param shape at least one element
      */
-    static Tensor floats(ArrowBuf buffer, long from, long... shape) {
+    static Tensor bytes(ArrowBuf buffer, long from, long... shape) {
         long elements = 1;
         for (long size : shape) {
             elements = Math.multiplyExact(elements, size);
         }
-        buffer.checkBytes(from, from + Float.BYTES * elements);
+        buffer.checkBytes(from, from + elements);
         long address = buffer.memoryAddress() + from;
         hold(address, buffer);
         try (At data = new At(address)) {
@@ -48,14 +48,14 @@ final class ArrowTensor {
                     data,
                     shape,
                     RELEASE,
-                    new TensorOptions().dtype(new org.bytedeco.pytorch.ScalarTypeOptional(torch.ScalarType.Float)));
+                    new TensorOptions().dtype(new org.bytedeco.pytorch.ScalarTypeOptional(torch.ScalarType.Byte)));
         } catch (RuntimeException e) {
             release(address);
             throw e;
         }
     }
 
-    private static final class At extends FloatPointer {
+    private static final class At extends BytePointer {
         At(long address) {
             this.address = address;
         }

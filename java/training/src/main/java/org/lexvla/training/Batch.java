@@ -1,25 +1,24 @@
 package org.lexvla.training;
 
-import java.nio.ByteOrder;
-import java.nio.FloatBuffer;
+import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.apache.arrow.memory.ArrowBuf;
 import org.apache.arrow.memory.BufferAllocator;
-import org.apache.arrow.vector.Float4Vector;
+import org.apache.arrow.vector.UInt1Vector;
 import org.apache.arrow.vector.VarCharVector;
 import org.apache.arrow.vector.VectorSchemaRoot;
 import org.apache.arrow.vector.complex.FixedSizeListVector;
 import org.apache.arrow.vector.ipc.message.ArrowFieldNode;
-import org.apache.arrow.vector.types.FloatingPointPrecision;
 import org.apache.arrow.vector.types.pojo.ArrowType;
 import org.apache.arrow.vector.types.pojo.Field;
 import org.apache.arrow.vector.types.pojo.FieldType;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Pictures as the model takes them and their captions, in Arrow memory: one buffer for all pixels, [B, 3, side, side] as float32, which
- * begins at a multiple of 64 bytes. LibTorch and Arrow read it where it lies; it is freed when the batch is closed and the last tensor
+ * Pictures, resized and cropped, and their captions, in Arrow memory: one buffer for all pixels, [B, 3, side, side] as uint8, which
+ * begins at a multiple of 64 bytes. As bytes they take a quarter of what the model's float32 would, in memory and on the way to a
+ * GPU; {@link org.lexvla.model.ImageTransform#normalized} makes the one of the other, for as many pictures as go through the towers together. LibTorch and Arrow read it where it lies; it is freed when the batch is closed and the last tensor
  * over it is gone.
  */
 final class Batch implements AutoCloseable {
@@ -48,17 +47,13 @@ final class Batch implements AutoCloseable {
         this.captions = new String[size];
         this.after = after;
         // Arrow's own buffers begin at multiples of 16.
-        ArrowBuf whole = allocator.buffer(size * bytes() + ALIGNMENT - 1);
+        ArrowBuf whole = allocator.buffer((long) size * bytes() + ALIGNMENT - 1);
         long skip = -whole.memoryAddress() & ALIGNMENT - 1;
-        this.pixels = whole.slice(skip, size * bytes());
+        this.pixels = whole.slice(skip, (long) size * bytes());
     }
 
-    private long elements() {
-        return 3L * side * side;
-    }
-
-    private long bytes() {
-        return Float.BYTES * elements();
+    private int bytes() {
+        return 3 * side * side;
     }
 
     /** Pairs. */
@@ -87,10 +82,8 @@ final class Batch implements AutoCloseable {
     }
 
     /** Where the pixels of a picture are written. They are valid as long as somebody holds {@link #memory}. */
-    FloatBuffer place(int row) {
-        return pixels.nioBuffer(row * bytes(), Math.toIntExact(bytes()))
-                .order(ByteOrder.nativeOrder())
-                .asFloatBuffer();
+    ByteBuffer place(int row) {
+        return pixels.nioBuffer((long) row * bytes(), bytes());
     }
 
     /** The memory of all pixels. */
@@ -98,30 +91,30 @@ final class Batch implements AutoCloseable {
         return pixels;
     }
 
-    /** Pixels of some pictures without a copy: [to - from, 3, side, side], float32, on the CPU; the caller's {@code PointerScope}'s. */
+    /** Pixels of some pictures without a copy: [to - from, 3, side, side], uint8, on the CPU; the caller's {@code PointerScope}'s. */
     Tensor pixels(int from, int to) {
         if (from < 0 || from >= to || to > size()) {
             throw new IllegalArgumentException("pictures " + from + " to " + to + " of a batch of " + size()
                     + ": take one at least, and none beyond");
         }
-        return ArrowTensor.floats(pixels, from * bytes(), to - from, 3, side, side);
+        return ArrowTensor.bytes(pixels, (long) from * bytes(), to - from, 3, side, side);
     }
 
     /**
      * The same memory as Arrow's record batch with the columns {@code key} and {@code caption} (utf8) and {@code pixels} (list of 3 ·
-     * side · side float32). The caller closes it.
+     * side · side uint8). The caller closes it.
      */
     VectorSchemaRoot records() {
         int size = size();
-        long numbers = size * elements();
+        long numbers = (long) size * bytes();
         if (numbers > Integer.MAX_VALUE) {
             throw new IllegalArgumentException(size + " pictures of " + side + "x" + side + " have " + numbers
                     + " numbers, a column of Arrow holds " + Integer.MAX_VALUE + ": lower batch");
         }
         VarCharVector keyColumn = texts(KEY, keys);
         VarCharVector captionColumn = texts(CAPTION, captions);
-        Field pixel = Field.notNullable("pixel", new ArrowType.FloatingPoint(FloatingPointPrecision.SINGLE));
-        FieldType list = FieldType.notNullable(new ArrowType.FixedSizeList((int) elements()));
+        Field pixel = Field.notNullable("pixel", new ArrowType.Int(Byte.SIZE, false));
+        FieldType list = FieldType.notNullable(new ArrowType.FixedSizeList(bytes()));
         FixedSizeListVector pixelColumn =
                 (FixedSizeListVector) new Field(PIXELS, list, List.of(pixel)).createVector(allocator);
         try (ArrowBuf allValid = allocator.buffer((size + 7) / 8)) {
@@ -130,7 +123,7 @@ final class Batch implements AutoCloseable {
         }
         try (ArrowBuf allValid = allocator.buffer((numbers + 7) / 8)) {
             allValid.setOne(0, allValid.capacity());
-            ((Float4Vector) pixelColumn.getDataVector())
+            ((UInt1Vector) pixelColumn.getDataVector())
                     .loadFieldBuffers(new ArrowFieldNode(numbers, 0), List.of(allValid, pixels));
         }
         VectorSchemaRoot root = VectorSchemaRoot.of(keyColumn, captionColumn, pixelColumn);

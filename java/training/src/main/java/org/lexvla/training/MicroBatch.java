@@ -70,7 +70,8 @@ final class MicroBatch implements AutoCloseable {
             } else if (!graph) {
                 RandomState.of(model.device()).forEach((name, state) -> randomState.put(name, keep(state)));
             }
-            imageTokens = keep(model.imageTokens(HostTensor.to(batch.pixels(from, to), model.device())));
+            Tensor levels = HostTensor.to(batch.pixels(from, to), model.device());
+            imageTokens = keep(model.imageTokens(model.transform().normalized(levels)));
             if (readsTexts) {
                 TextBatch prompts = model.prompts(batch.captions().subList(from, to));
                 textTokens = keep(model.textTokens(prompts.ids(), prompts.mask()));

@@ -2,7 +2,7 @@ package org.lexvla.training;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
-import java.nio.FloatBuffer;
+import java.nio.ByteBuffer;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
@@ -57,12 +57,12 @@ final class PictureDecoders implements AutoCloseable {
         return picture;
     }
 
-    /** Writes a picture as the model takes it. */
-    void write(BufferedImage picture, SplittableRandom random, FloatBuffer pixels) {
+    /** Writes the levels of a picture, resized and cropped. */
+    void write(BufferedImage picture, SplittableRandom random, ByteBuffer levels) {
         if (settings.minScale() == 1) {
-            transform.of(picture, pixels);
+            transform.levels(picture, levels);
         } else {
-            transform.random(picture, random, settings.minScale(), pixels);
+            transform.randomLevels(picture, random, settings.minScale(), levels);
         }
     }
 

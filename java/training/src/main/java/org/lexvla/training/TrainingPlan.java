@@ -226,9 +226,10 @@ public record TrainingPlan(int steps, double epochs, List<Part> parameters, Map<
                     : config.withBatch(Math.max(2, config.microBatch()));
         }
 
-        /** Batches that are decoded ahead, and that which is in use. */
+        /** Bytes of the batches that are decoded ahead, and of that which is in use; as numbers those that go through the towers together. */
         private long pictures(TrainingConfig config) {
-            return (config.data().ahead() + 1L) * config.batch() * 3 * picture * picture * FLOAT;
+            long decoded = (config.data().ahead() + 1L) * config.batch();
+            return (decoded + FLOAT * inTowers(config).batch()) * 3 * picture * picture;
         }
 
         private long patches() {
@@ -290,9 +291,10 @@ public record TrainingPlan(int steps, double epochs, List<Part> parameters, Map<
             return textWeights.element == FLOAT ? plain : plain + FLOAT * (8 * d + i);
         }
 
-        /** Scores, winners, activations and gradients of both, and the logits of every picture with every text. */
+        /** Scores, winners, activations and gradients of both, and logits of pictures with every text. */
         private long representations(long batch) {
-            return FLOAT * (9 * batch * words + 6 * batch * batch);
+            long together = batch <= Losses.IN_GRAPH ? batch : Losses.ROWS;
+            return FLOAT * (9 * batch * words + 6 * together * batch);
         }
 
         /** The larger of a block of the frozen visual encoder, and of what the backward pass of a block of either tower holds. */

@@ -3,9 +3,7 @@ package org.lexvla.training;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.BoolOptional;
-import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
-import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorArrayRefOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -21,13 +19,10 @@ final class TrainingStep {
     /**
      * What a step found, as numbers.
      *
-     * @param losses        whose tensors are gone with the step's scope
-     * @param imageToTextR1 share of pictures whose own text is nearest
-     * @param textToImageR1 share of texts whose own picture is nearest
-     * @param activeImage   mean words of a picture at or above the model's threshold
-     * @param activeText    mean words of a text at or above it
+     * @param activeImage mean words of a picture at or above the model's threshold
+     * @param activeText  mean words of a text at or above it
      */
-    record Result(Losses losses, double imageToTextR1, double textToImageR1, double activeImage, double activeText) {}
+    record Result(Losses losses, double activeImage, double activeText) {}
 
     private final LexVla model;
     private final TrainingConfig config;
@@ -76,14 +71,13 @@ final class TrainingStep {
             Tensor t = processes.gather(found.texts()).set_requires_grad(readsTexts);
             Losses losses = Losses.of(s, t, model.logitScale(), config.loss(), factor);
             if (Double.isFinite(losses.value())) {
-                losses.total().backward();
+                losses.backward().run();
                 propagate(parts, own(s.grad(), size), readsTexts ? own(t.grad(), size) : null);
                 // The temperature has its whole gradient in every process already, where the others have a part of
                 // theirs.
                 model.logitScale().grad().div_(new Scalar((double) processes.size()));
             }
-            return new Result(
-                    losses, nearestIsOwn(losses.logits(), 1), nearestIsOwn(losses.logits(), 0), active(s), active(t));
+            return new Result(losses, active(s), active(t));
         } finally {
             parts.forEach(MicroBatch::close);
         }
@@ -141,18 +135,6 @@ final class TrainingStep {
         if (tensor.requires_grad()) {
             tensor.backward(gradient, new BoolOptional(false), false, new TensorArrayRefOptional());
         }
-    }
-
-    /** Share of rows (1) or columns (0) whose largest logit is on the diagonal. */
-    private static double nearestIsOwn(Tensor logits, long over) {
-        Tensor own = torch.arange(
-                new Scalar(logits.size(0)), logits.options().dtype(new ScalarTypeOptional(torch.ScalarType.Long)));
-        return logits.detach()
-                .argmax(new LongOptional(over), false)
-                .eq(own)
-                .to(torch.ScalarType.Double)
-                .mean()
-                .item_double();
     }
 
     private double active(Tensor activations) {

@@ -10,7 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
-import org.apache.arrow.vector.Float4Vector;
+import org.apache.arrow.vector.UInt1Vector;
 import org.apache.arrow.vector.VectorSchemaRoot;
 import org.apache.arrow.vector.complex.FixedSizeListVector;
 import org.bytedeco.javacpp.PointerScope;
@@ -159,7 +159,7 @@ class BatchLoaderTest {
         keys.addAll(second.get(i).keys());
         List<String> captions = new ArrayList<>(first.get(i).captions());
         captions.addAll(second.get(i).captions());
-        List<Float> pixels = new ArrayList<>(first.get(i).pixels());
+        List<Byte> pixels = new ArrayList<>(first.get(i).pixels());
         pixels.addAll(second.get(i).pixels());
         return new LoadedBatch(keys, captions, pixels, first.get(i).after());
     }
@@ -176,9 +176,9 @@ class BatchLoaderTest {
                 assertThat(batch.memory().memoryAddress() % 64).isZero();
                 Tensor all = batch.pixels(0, 5);
                 assertThat(all.data_ptr().address()).isEqualTo(batch.memory().memoryAddress());
-                assertThat(floats(all)).isEqualTo(copy.pixels());
+                assertThat(bytes(all)).isEqualTo(copy.pixels());
                 Tensor some = batch.pixels(2, 4);
-                assertThat(floats(some)).isEqualTo(copy.pixels().subList(2 * 192, 4 * 192));
+                assertThat(bytes(some)).isEqualTo(copy.pixels().subList(2 * 192, 4 * 192));
                 try (VectorSchemaRoot records = batch.records()) {
                     assertThat(records.getRowCount()).isEqualTo(5);
                     assertThat(records.getVector(Batch.CAPTION).getObject(3))
@@ -186,7 +186,7 @@ class BatchLoaderTest {
                     assertThat(records.getVector(Batch.KEY).getObject(3))
                             .hasToString(copy.keys().get(3));
                     FixedSizeListVector pixels = (FixedSizeListVector) records.getVector(Batch.PIXELS);
-                    Float4Vector numbers = (Float4Vector) pixels.getDataVector();
+                    UInt1Vector numbers = (UInt1Vector) pixels.getDataVector();
                     assertThat(numbers.getDataBufferAddress())
                             .isEqualTo(batch.memory().memoryAddress());
                     assertThat(pixels.getObject(2).get(7))
@@ -194,16 +194,16 @@ class BatchLoaderTest {
                 }
                 // A tensor outlives its batch.
                 batch.close();
-                assertThat(floats(some)).isEqualTo(copy.pixels().subList(2 * 192, 4 * 192));
+                assertThat(bytes(some)).isEqualTo(copy.pixels().subList(2 * 192, 4 * 192));
             }
             assertThat(allocator.getAllocatedMemory()).isZero();
         }
     }
 
-    private static List<Float> floats(Tensor tensor) {
-        List<Float> values = new ArrayList<>();
+    private static List<Byte> bytes(Tensor tensor) {
+        List<Byte> values = new ArrayList<>();
         for (float value : HostTensor.floats(tensor)) {
-            values.add(value);
+            values.add((byte) value);
         }
         return values;
     }

@@ -3,7 +3,7 @@ package org.lexvla.training;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.nio.FloatBuffer;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -121,21 +121,22 @@ class Bfloat16GradientTest {
     private static void drawNoise(Batch batch, long seed) {
         SplittableRandom random = new SplittableRandom(seed);
         for (int row = 0; row < batch.size(); row++) {
-            for (FloatBuffer pixels = batch.place(row); pixels.hasRemaining(); ) {
-                pixels.put((float) random.nextGaussian());
+            for (ByteBuffer pixels = batch.place(row); pixels.hasRemaining(); ) {
+                pixels.put((byte) random.nextInt(256));
             }
         }
     }
 
     private static void oneGraph(LexVla model, TrainingConfig config, Batch batch, BinaryOperator<Tensor> product) {
         try (AutoGradMode graph = new AutoGradMode(true)) {
-            Tensor images =
-                    head(product.apply(model.imageTokens(batch.pixels(0, batch.size())), model.imageCodebook()));
+            Tensor images = head(product.apply(
+                    model.imageTokens(model.transform().normalized(batch.pixels(0, batch.size()))),
+                    model.imageCodebook()));
             TextBatch prompts = model.prompts(batch.captions());
             Tensor texts = head(product.apply(model.textTokens(prompts.ids(), prompts.mask()), model.textCodebook()));
             Losses.of(images, texts, model.logitScale(), config.loss(), 1)
-                    .total()
-                    .backward();
+                    .backward()
+                    .run();
         }
     }
 

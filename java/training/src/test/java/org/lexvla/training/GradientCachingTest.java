@@ -3,7 +3,7 @@ package org.lexvla.training;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.nio.FloatBuffer;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -97,8 +97,8 @@ class GradientCachingTest {
                 PointerScope scope = new PointerScope()) {
             SplittableRandom random = new SplittableRandom(SEED);
             for (int row = 0; row < batch.size(); row++) {
-                for (FloatBuffer pixels = batch.place(row); pixels.hasRemaining(); ) {
-                    pixels.put((float) random.nextGaussian());
+                for (ByteBuffer pixels = batch.place(row); pixels.hasRemaining(); ) {
+                    pixels.put((byte) random.nextInt(256));
                 }
             }
             new TrainingStep(model, config, Processes.alone()).run(batch, 1);
@@ -114,12 +114,14 @@ class GradientCachingTest {
             List<Tensor> texts = new ArrayList<>();
             for (int from = 0; from < batch.size(); from += microBatch) {
                 int to = Math.min(batch.size(), from + microBatch);
-                images.add(head(model.imageTokens(batch.pixels(from, to)), model.imageCodebook()));
+                images.add(head(
+                        model.imageTokens(model.transform().normalized(batch.pixels(from, to))),
+                        model.imageCodebook()));
                 TextBatch prompts = model.prompts(batch.captions().subList(from, to));
                 texts.add(head(model.textTokens(prompts.ids(), prompts.mask()), model.textCodebook()));
             }
             Losses losses = Losses.of(cat(images), cat(texts), model.logitScale(), config.loss(), 1);
-            losses.total().backward();
+            losses.backward().run();
             return losses.value();
         }
     }

@@ -1,6 +1,6 @@
 package org.lexvla.training;
 
-import java.nio.FloatBuffer;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.arrow.memory.BufferAllocator;
@@ -8,14 +8,14 @@ import org.apache.arrow.memory.RootAllocator;
 import org.lexvla.model.ImageTransform;
 
 /** A copy of a batch on the heap. */
-record LoadedBatch(List<String> keys, List<String> captions, List<Float> pixels, DataPosition after) {
+record LoadedBatch(List<String> keys, List<String> captions, List<Byte> pixels, DataPosition after) {
     /** Small, but not as small as the pictures: they are resized. */
     static final ImageTransform TRANSFORM = ImageTransform.imageNet(8);
 
     static LoadedBatch of(Batch batch) {
-        List<Float> pixels = new ArrayList<>();
+        List<Byte> pixels = new ArrayList<>();
         for (int row = 0; row < batch.size(); row++) {
-            for (FloatBuffer place = batch.place(row); place.hasRemaining(); ) {
+            for (ByteBuffer place = batch.place(row); place.hasRemaining(); ) {
                 pixels.add(place.get());
             }
         }

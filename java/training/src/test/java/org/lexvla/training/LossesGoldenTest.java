@@ -13,6 +13,7 @@ import org.assertj.core.data.Offset;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 import org.lexvla.testing.Golden;
@@ -54,6 +55,16 @@ class LossesGoldenTest {
             close(doubles(images.grad()), one.get("grad_image"));
             close(doubles(texts.grad()), one.get("grad_text"));
             close(logScale.grad().item_double(), one.get("grad_log_scale"));
+            for (int rows : new int[] {1, 2, 3, 100}) {
+                TiledInfoNce tiled = new TiledInfoNce(images, texts, Math.exp(logScale.item_double()), rows);
+                close(tiled.imageToText(), one.get("loss_image_to_text"));
+                close(tiled.textToImage(), one.get("loss_text_to_image"));
+                Tensor ofImages = torch.zeros_like(images);
+                Tensor ofTexts = torch.zeros_like(texts);
+                close(tiled.backward(ofImages, ofTexts) / 2, one.get("grad_log_scale"));
+                close(doubles(ofImages.div(new Scalar(2.0))), one.get("grad_image"));
+                close(doubles(ofTexts.div(new Scalar(2.0))), one.get("grad_text"));
+            }
         }
     }
 

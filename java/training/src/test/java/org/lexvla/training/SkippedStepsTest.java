@@ -8,7 +8,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class SkippedStepsTest {
-    private static final Losses LOSSES = new Losses(null, null, Double.NaN, 1, 2, 3, 4, 0, 0);
+    private static final Losses LOSSES = new Losses(Double.NaN, 1, 2, 3, 4, 0, 0, 0, 0, () -> {});
 
     @Test
     void onlyThoseInARowEndTheRun() throws IOException {

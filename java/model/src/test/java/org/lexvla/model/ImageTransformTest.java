@@ -252,7 +252,7 @@ class ImageTransformTest {
     void normalizedLevelsAreTheNumbersOfThePicture(RandomSource random) {
         ImageTransform transform =
                 new ImageTransform(40, 28, new float[] {0.485f, 0.5f, 0.1f}, new float[] {0.229f, 0.25f, 1.7f});
-        BufferedImage every = new BufferedImage(28, 28, BufferedImage.TYPE_INT_RGB);
+        BufferedImage every = new BufferedImage(28, 28, BufferedImage.TYPE_3BYTE_BGR);
         for (int i = 0; i < 28 * 28; i++) {
             every.setRGB(i % 28, i / 28, (i & 255) << 16 | (i * 3 & 255) << 8 | (i * 5 & 255));
         }

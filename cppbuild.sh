@@ -76,8 +76,13 @@ if [[ "$EXTENSION" == -gpu ]]; then
       [[ -n "$place" && -x "$place/bin/nvcc" ]] && NVCC="$place/bin/nvcc" && break
     done
   fi
-  [[ -n "$NVCC" ]] || fail "'nvcc' was not found on PATH, in CUDA_HOME, CUDA_PATH or /usr/local/cuda: install the CUDA toolkit, or build without the profile cuda (extension -gpu)"
+  [[ -n "$NVCC" ]] || fail "'nvcc' was not found on PATH, in CUDA_HOME, CUDA_PATH or /usr/local/cuda: install the CUDA toolkit, name its nvcc in CUDACXX, or build without CUDA (no profile cuda, no extension -gpu)"
   command -v "$NVCC" > /dev/null || fail "CUDACXX names '$NVCC', which is no program: name nvcc there, or unset it"
+  # The first that knows sm_100 and sm_120.
+  RELEASE="$("$NVCC" --version 2> /dev/null | sed -n 's/.*release \([0-9]*\.[0-9]*\).*/\1/p' || true)"
+  [[ -n "$RELEASE" ]] || fail "'$NVCC --version' names no release of CUDA: name the nvcc of a CUDA toolkit in CUDACXX"
+  ((${RELEASE%.*} * 100 + ${RELEASE#*.} >= 1208)) \
+    || fail "'$NVCC' is of CUDA $RELEASE, at least 12.8 is needed: install a newer toolkit and name its nvcc in CUDACXX"
   OPTIONS+=(-DCMAKE_CUDA_COMPILER="$NVCC")
 fi
 

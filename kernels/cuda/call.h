@@ -63,7 +63,7 @@ class Call {
     config.stream = stream_;
     config.attrs = &attribute;
     config.numAttrs = cluster > 1 ? 1 : 0;
-    require_launched(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), name, device_);
+    require(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), name);
   }
 
  private:

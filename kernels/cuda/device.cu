@@ -4,11 +4,10 @@
 
 namespace lexvla::cuda {
 
-void require(cudaError_t status, const char *what) {
-  if (status != cudaSuccess) fail(LEXVLA_CUDA_ERROR, "%s: %s (%s)", what, cudaGetErrorString(status), cudaGetErrorName(status));
-}
+namespace {
 
-void require_launched(cudaError_t status, const char *kernel, int32_t ordinal) {
+/** Whether only a kernel that runs can fail like this, not the call that says so: the work was started before it. */
+bool is_of_earlier_work(cudaError_t status) {
   switch (status) {
     case cudaErrorECCUncorrectable:
     case cudaErrorIllegalAddress:
@@ -20,14 +19,24 @@ void require_launched(cudaError_t status, const char *kernel, int32_t ordinal) {
     case cudaErrorInvalidAddressSpace:
     case cudaErrorInvalidPc:
     case cudaErrorLaunchFailure:
-      // No launch can end like this: only a kernel that runs.
-      fail(LEXVLA_CUDA_ERROR,
-          "%s not started, because earlier work on device %d failed while it ran: %s (%s): start the process again, with CUDA_LAUNCH_BLOCKING=1 "
-          "to see which it was",
-          kernel, ordinal, cudaGetErrorString(status), cudaGetErrorName(status));
+      return true;
     default:
-      require(status, kernel);
+      return false;
   }
+}
+
+}  // namespace
+
+void require(cudaError_t status, const char *what) {
+  if (status == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());  // told here, and not by the next call once more
+  if (!is_of_earlier_work(status)) fail(LEXVLA_CUDA_ERROR, "%s: %s (%s)", what, cudaGetErrorString(status), cudaGetErrorName(status));
+  int ordinal = -1;
+  static_cast<void>(cudaGetDevice(&ordinal));
+  fail(LEXVLA_CUDA_ERROR,
+      "%s not started, because earlier work on device %d failed while it ran: %s (%s): start the process again, with CUDA_LAUNCH_BLOCKING=1 "
+      "to see which it was",
+      what, ordinal, cudaGetErrorString(status), cudaGetErrorName(status));
 }
 
 int attribute(cudaDeviceAttr which, int32_t ordinal) {
@@ -40,6 +49,7 @@ void require_device(int32_t ordinal) {
   int devices = 0;
   const cudaError_t status = cudaGetDeviceCount(&devices);
   if (status == cudaErrorNoDevice || status == cudaErrorInsufficientDriver) {
+    static_cast<void>(cudaGetLastError());
     fail(LEXVLA_UNSUPPORTED, "exec.device is %d: %s: use LEXVLA_CPU, or install a driver that serves CUDA %d.%d", ordinal,
         cudaGetErrorString(status), CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
   }

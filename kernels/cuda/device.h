@@ -11,11 +11,13 @@ namespace lexvla::cuda {
 /** What the kernels are compiled for at least: sm_80. */
 constexpr int kLeastMajor = 8;
 
-/** Fails with LEXVLA_CUDA_ERROR and the runtime's text unless status is cudaSuccess. */
+/**
+ * Fails with LEXVLA_CUDA_ERROR and the runtime's text unless status is cudaSuccess. Any call of the runtime may report what had
+ * been started before and failed while it ran: then this says so, and that it was on the current device.
+ *
+ * @param what the call, or the kernel that was to be launched
+ */
 void require(cudaError_t status, const char *what);
-
-/** As require, for the launch of a kernel: it may also report what had been started before and failed while it ran. */
-void require_launched(cudaError_t status, const char *kernel, int32_t ordinal);
 
 /** Fails with LEXVLA_UNSUPPORTED unless there is a device of this ordinal that the kernels can run on. */
 void require_device(int32_t ordinal);

@@ -245,7 +245,8 @@ __global__ void __launch_bounds__(256) unpack_kernel(const uint64_t *keys, int64
 }  // namespace
 
 bool sm90_project_max_takes(int64_t images, int64_t count, int64_t width, int64_t words) {
-  return images <= INT32_MAX / count && width <= INT32_MAX - kLineBytes &&
+  // Also what the last tile has beyond the end is counted.
+  return images <= (INT32_MAX - kRows) / count && words <= INT32_MAX - kWords * kCluster && width <= INT32_MAX - kLineBytes &&
          blocks_of(words, kWords * kCluster) * (images + blocks_of(images * count, kRows)) <= INT32_MAX / kGroup;
 }
 

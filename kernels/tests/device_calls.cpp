@@ -40,6 +40,34 @@ void require(cudaError_t status, const char *what) {
   std::abort();
 }
 
+/**
+ * The machine's last device, a stream of it that waits for no other, and the first device as the current one while a call is
+ * made: with two devices, as the emulation has, a call that does not change to its own fails.
+ */
+struct Place {
+  int device = 0;
+  cudaStream_t stream = nullptr;
+
+  Place() {
+    require(cudaGetDeviceCount(&device), "cudaGetDeviceCount");
+    --device;
+    require(cudaSetDevice(device), "cudaSetDevice");
+    require(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  }
+};
+
+const Place &place() {
+  static const Place the_place;
+  return the_place;
+}
+
+/** The place's device as the current one. */
+struct OnDevice {
+  OnDevice() { require(cudaSetDevice(place().device), "cudaSetDevice"); }
+  ~OnDevice() { require(cudaSetDevice(0), "cudaSetDevice"); }
+  OnDevice(const OnDevice &) = delete;
+};
+
 constexpr int64_t kFence = 256;  // bytes before and after a copy, of which nothing may change
 
 /** LEXVLA_TEST_ALIGNED=true: all copies lie at multiples of 256 bytes, as the kernels for whole vectors ask for. */
@@ -55,6 +83,7 @@ class Copy {
     shift_ = aligned() ? 0 : static_cast<int64_t>(reinterpret_cast<uintptr_t>(host) % 16);
     fenced_.resize(static_cast<size_t>(bytes_ + shift_ + 2 * kFence), 0x5a);
     if (bytes_ > 0) std::memcpy(fenced_.data() + kFence + shift_, host, static_cast<size_t>(bytes_));
+    const OnDevice here;
     require(cudaMalloc(&memory_, fenced_.size()), "cudaMalloc");
     require(cudaMemcpy(memory_, fenced_.data(), fenced_.size(), cudaMemcpyHostToDevice), "to the device");
   }
@@ -110,15 +139,20 @@ class Arrays {
   int32_t run(const lexvla_exec &from, const Call &call) {
     error[0] = 0;
     lexvla_exec exec = from;
-    exec.device = 0;
+    exec.device = place().device;
+    exec.stream = place().stream;
     int64_t needed = -1;
     exec.workspace_needed = &needed;
     int32_t status = call(&exec);
     if (status != LEXVLA_OK) return status;
     exec.workspace_needed = nullptr;
     exec.workspace_bytes = needed;
-    require(cudaMalloc(&exec.workspace, static_cast<size_t>(needed > 0 ? needed : 1)), "cudaMalloc");
-    require(cudaMemset(exec.workspace, 0xdb, static_cast<size_t>(needed)), "cudaMemset");
+    {
+      const OnDevice here;
+      require(cudaMalloc(&exec.workspace, static_cast<size_t>(needed > 0 ? needed : 1)), "cudaMalloc");
+      require(cudaMemset(exec.workspace, 0xdb, static_cast<size_t>(needed)), "cudaMemset");
+      require(cudaDeviceSynchronize(), "the arrays");  // the stream does not wait for what brought them
+    }
     if (needed > 0) {
       // One byte less is refused; without any, the call takes its own.
       lexvla_exec less = exec;
@@ -128,8 +162,23 @@ class Arrays {
         std::abort();
       }
     }
+#if defined(LEXVLA_CUDA_EMULATION_H)
+    const int64_t elsewhere = emulation::runtime.on_default_stream;
+#endif
     status = call(&exec);
-    require(cudaDeviceSynchronize(), "the kernel");
+#if defined(LEXVLA_CUDA_EMULATION_H)
+    if (emulation::runtime.on_default_stream != elsewhere) {
+      std::fprintf(stderr, "a call put work on the default stream\n");
+      std::abort();
+    }
+#endif
+    int current = -1;
+    require(cudaGetDevice(&current), "cudaGetDevice");
+    if (current != 0) {
+      std::fprintf(stderr, "a call made device %d the current one\n", current);
+      std::abort();
+    }
+    require(cudaStreamSynchronize(place().stream), "the kernel");
     require(cudaFree(exec.workspace), "cudaFree");
     for (const auto &copy : copies_) copy->back();
     return status;

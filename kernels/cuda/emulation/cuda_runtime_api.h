@@ -143,13 +143,16 @@ inline float __uint_as_float(unsigned bits) {
   return x;
 }
 
-// The runtime: one device, whose streams do everything at once.
+// The runtime: two devices, whose streams do everything at once.
 enum cudaError_t {
   cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
   cudaErrorInsufficientDriver = 35,
   cudaErrorNoDevice = 100,
+  cudaErrorInvalidDevice = 101,
   cudaErrorECCUncorrectable = 214,
+  cudaErrorInvalidResourceHandle = 400,
   cudaErrorIllegalAddress = 700,
   cudaErrorLaunchTimeout = 702,
   cudaErrorAssert = 710,
@@ -169,7 +172,12 @@ enum cudaDeviceAttr {
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDefault = 4 };
 enum cudaLaunchAttributeID { cudaLaunchAttributeClusterDimension = 4 };
-using cudaStream_t = void *;
+
+/** A stream; the default one is null. */
+struct CUstream_st {
+  int device;
+};
+using cudaStream_t = CUstream_st *;
 
 struct cudaLaunchAttribute {
   cudaLaunchAttributeID id;
@@ -188,13 +196,59 @@ struct cudaLaunchConfig_t {
   unsigned numAttrs;
 };
 
+namespace lexvla::emulation {
+
+constexpr int kDevices = 2;
+
+/** What the runtime knows of a thread of the host, and what tests make it say. */
+struct Runtime {
+  int device = 0;
+  cudaError_t last_error = cudaSuccess;
+  /** How the next work that is put on a stream fails; `lasts`: and all after it, as when a kernel has destroyed its context. */
+  cudaError_t fails = cudaSuccess;
+  bool lasts = false;
+  /** Times that work was put on the default stream. */
+  int64_t on_default_stream = 0;
+};
+extern thread_local Runtime runtime;
+
+/** What a call that puts work on a stream returns. */
+inline cudaError_t put_on(cudaStream_t stream) {
+  cudaError_t status = runtime.fails;
+  if (!runtime.lasts) runtime.fails = cudaSuccess;
+  // As on a machine with two devices: a stream belongs to one of them.
+  if (status == cudaSuccess && stream != nullptr && stream->device != runtime.device) status = cudaErrorInvalidResourceHandle;
+  if (stream == nullptr) ++runtime.on_default_stream;
+  if (status != cudaSuccess) runtime.last_error = status;
+  return status;
+}
+
+}  // namespace lexvla::emulation
+
 inline const char *cudaGetErrorString(cudaError_t) { return "emulated"; }
 inline const char *cudaGetErrorName(cudaError_t) { return "emulated"; }
-inline cudaError_t cudaPeekAtLastError() { return cudaSuccess; }
-inline cudaError_t cudaGetLastError() { return cudaSuccess; }
-inline cudaError_t cudaGetDeviceCount(int *count) { return *count = 1, cudaSuccess; }
-inline cudaError_t cudaGetDevice(int *ordinal) { return *ordinal = 0, cudaSuccess; }
-inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+inline cudaError_t cudaPeekAtLastError() { return lexvla::emulation::runtime.last_error; }
+inline cudaError_t cudaGetLastError() {
+  const cudaError_t status = lexvla::emulation::runtime.last_error;
+  if (!lexvla::emulation::runtime.lasts) lexvla::emulation::runtime.last_error = cudaSuccess;
+  return status;
+}
+inline cudaError_t cudaGetDeviceCount(int *count) { return *count = lexvla::emulation::kDevices, cudaSuccess; }
+inline cudaError_t cudaGetDevice(int *ordinal) { return *ordinal = lexvla::emulation::runtime.device, cudaSuccess; }
+inline cudaError_t cudaSetDevice(int ordinal) {
+  if (ordinal < 0 || ordinal >= lexvla::emulation::kDevices) return lexvla::emulation::runtime.last_error = cudaErrorInvalidDevice;
+  return lexvla::emulation::runtime.device = ordinal, cudaSuccess;
+}
+constexpr unsigned cudaStreamNonBlocking = 1;
+inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
+  *stream = new CUstream_st{lexvla::emulation::runtime.device};
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
+  return cudaSuccess;
+}
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr which, int ordinal);
 inline cudaError_t cudaMalloc(void **memory, size_t bytes) {
   *memory = ::operator new(bytes, std::align_val_t{256});
@@ -204,12 +258,17 @@ inline cudaError_t cudaFree(void *memory) {
   ::operator delete(memory, std::align_val_t{256});
   return cudaSuccess;
 }
-inline cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t) {
+inline cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t stream) {
+  const cudaError_t status = lexvla::emulation::put_on(stream);
+  if (status != cudaSuccess) return status;
   cudaMalloc(memory, bytes);
   std::memset(*memory, 0xdb, bytes);
   return cudaSuccess;
 }
-inline cudaError_t cudaFreeAsync(void *memory, cudaStream_t) { return cudaFree(memory); }
+inline cudaError_t cudaFreeAsync(void *memory, cudaStream_t stream) {
+  cudaFree(memory);
+  return lexvla::emulation::put_on(stream);
+}
 inline cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind) {
   if (bytes > 0) std::memcpy(to, from, bytes);
   return cudaSuccess;
@@ -218,7 +277,10 @@ inline cudaError_t cudaMemset(void *memory, int value, size_t bytes) {
   if (bytes > 0) std::memset(memory, value, bytes);
   return cudaSuccess;
 }
-inline cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t) { return cudaMemset(memory, value, bytes); }
+inline cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream) {
+  const cudaError_t status = lexvla::emulation::put_on(stream);
+  return status != cudaSuccess ? status : cudaMemset(memory, value, bytes);
+}
 inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
 template <class... Parameters>
 cudaError_t cudaFuncSetAttribute(void (*)(Parameters...), cudaFuncAttribute, int) {
@@ -227,6 +289,8 @@ cudaError_t cudaFuncSetAttribute(void (*)(Parameters...), cudaFuncAttribute, int
 
 template <class... Parameters>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters...), Parameters... arguments) {
+  const cudaError_t status = lexvla::emulation::put_on(config->stream);
+  if (status != cudaSuccess) return status;
   const auto call = [&] { kernel(arguments...); };
   lexvla::emulation::run(
       config->gridDim, config->blockDim, config->numAttrs > 0 ? config->attrs[0].val.clusterDim.x : 1, config->dynamicSmemBytes,

@@ -20,6 +20,9 @@ thread_local uint3 threadIdx, blockIdx;
 thread_local dim3 blockDim, gridDim;
 
 namespace lexvla::emulation {
+
+thread_local Runtime runtime;
+
 namespace {
 
 constexpr size_t kStack = size_t{256} << 10;

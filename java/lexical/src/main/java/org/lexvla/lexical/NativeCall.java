@@ -29,8 +29,7 @@ interface NativeCall {
             exec.device(device.isCpu() ? kernels.LEXVLA_CPU : device.index());
             exec.threads(threads);
             exec.math(Kernels.allowsTf32() ? kernels.LEXVLA_MATH_TF32 : kernels.LEXVLA_MATH_FLOAT32);
-            exec.stream(device.isCpu() ? null : Address.of(CudaStream.current()));
-            status = call.on(exec);
+            status = device.isCpu() ? call.on(exec) : onStream(CudaStream.current(), exec, call);
         } finally {
             // Not left to the garbage collector, nor to a PointerScope that the caller may have open.
             exec.deallocate();
@@ -38,6 +37,28 @@ interface NativeCall {
         if (status != kernels.LEXVLA_OK) {
             throw failure(operation, status, kernels.lexvla_last_error().getString());
         }
+    }
+
+    /** Calls the kernel on a CUDA stream: where the stream has a workspace, first to learn how much of it, then with it. */
+    private static int onStream(CudaStream stream, lexvla_exec exec, NativeCall call) {
+        exec.stream(Address.of(stream.handle()));
+        if (stream.workspace() != null) {
+            long needed;
+            try (LongPointer answer = new LongPointer(1)) {
+                exec.workspace_needed(answer.put(0));
+                int status = call.on(exec);
+                if (status != kernels.LEXVLA_OK) {
+                    return status;
+                }
+                needed = answer.get();
+            }
+            exec.workspace_needed(null);
+            if (needed > 0) {
+                exec.workspace(Address.of(stream.workspace().applyAsLong(needed)));
+                exec.workspace_bytes(needed);
+            }
+        }
+        return call.on(exec);
     }
 
     private static RuntimeException failure(String operation, int status, String message) {

@@ -1,6 +1,8 @@
 package org.lexvla.model;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.Supplier;
 import org.bytedeco.cuda.cudart.CUstream_st;
 import org.bytedeco.javacpp.Pointer;
@@ -40,7 +42,7 @@ final class LibTorch {
 
     /**
      * Calls kernels on LibTorch's current stream of a device, so that they follow what LibTorch has put there and come
-     * before what it puts there next.
+     * before what it puts there next. Their temporary memory is LibTorch's, which gives it to others in the order of the stream.
      */
     static void onCurrentStream(Device device, Runnable kernels) {
         if (device.isCpu()) {
@@ -53,7 +55,19 @@ final class LibTorch {
             // The default stream is a null pointer.
             handle = raw == null ? 0 : raw.address();
         }
-        CudaStream.on(handle, kernels);
+        List<Tensor> workspaces = new ArrayList<>();
+        try {
+            CudaStream.on(
+                    handle,
+                    bytes -> {
+                        Tensor workspace = keep(empty(ScalarType.Byte, device, bytes));
+                        workspaces.add(workspace);
+                        return workspace.data_ptr().address();
+                    },
+                    kernels);
+        } finally {
+            workspaces.forEach(Tensor::close);
+        }
     }
 
     /** Options for a new tensor on a device. */

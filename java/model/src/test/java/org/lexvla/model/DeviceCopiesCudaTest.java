@@ -1,7 +1,6 @@
 package org.lexvla.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import org.apache.arrow.memory.ArrowBuf;
 import org.apache.arrow.memory.BufferAllocator;
@@ -23,13 +22,7 @@ class DeviceCopiesCudaTest {
 
     @BeforeEach
     void aDevice() {
-        boolean found = torch.cuda_is_available();
-        if (Boolean.getBoolean("lexvla.cuda.required")) {
-            assertThat(found)
-                    .as("LibTorch finds a CUDA device, as lexvla.cuda.required asks")
-                    .isTrue();
-        }
-        assumeTrue(found, "skipped: LibTorch finds no CUDA device in this machine");
+        CudaDevices.require(1);
     }
 
     /** Numbers of a buffer, as a tensor on its memory. */

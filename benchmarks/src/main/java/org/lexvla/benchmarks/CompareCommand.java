@@ -51,13 +51,15 @@ final class CompareCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         Kernels.setThreads(threads);
         torch.set_num_threads(threads);
-        Map<String, Double> peaks = MachinePeak.measure(threads);
         List<Comparison.Timing> timings;
         Results.Run run;
+        Gpu gpu;
         Class<?> type = Class.forName(CompareCommand.class.getPackageName() + "." + benchmark);
         try (Comparison comparison = Comparison.open(type, settings, methods)) {
             System.out.println(benchmark + " " + comparison.parameters());
             System.out.println(comparison.proof());
+            gpu = "cuda".equals(comparison.parameters().get("device")) ? Gpu.first() : null;
+            Map<String, Double> peaks = gpu == null ? MachinePeak.measure(threads) : gpu.peaks();
             timings = comparison.run(seconds, peaks);
             String time = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();
             run = new Results.Run(
@@ -73,8 +75,8 @@ final class CompareCommand implements Callable<Integer> {
         }
         timings.forEach(timing -> System.out.println(line(timing)));
         String date = LocalDate.now(ZoneOffset.UTC).toString();
-        Path file = out != null ? out : Path.of("benchmarks/results", date + "-" + Machine.kind() + ".json");
-        Results.add(file, new Results(date, Machine.machine(), Machine.versions(), List.of(run)));
+        Path file = out != null ? out : Path.of("benchmarks/results", date + "-" + Machine.kind(gpu) + ".json");
+        Results.add(file, new Results(date, Machine.machine(gpu), Machine.versions(), List.of(run)));
         return 0;
     }
 

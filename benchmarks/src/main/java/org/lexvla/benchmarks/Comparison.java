@@ -26,8 +26,8 @@ final class Comparison implements AutoCloseable {
     private static final int FEWEST_ROUNDS = 3;
     private static final int MOST_ROUNDS = 200;
     /**
-     * Between two timed calls. OpenBLAS, which is LibTorch's float32 product, lets its threads spin for 2^26 cycles after one; they would
-     * take half a core from whatever is timed next.
+     * Between two timed calls on the CPU. OpenBLAS, which is LibTorch's float32 product, lets its threads spin for 2^26 cycles after one;
+     * they would take half a core from whatever is timed next.
      */
     private static final long PAUSE_NANOS = 50_000_000;
 
@@ -138,7 +138,7 @@ final class Comparison implements AutoCloseable {
         for (int m = 0; m < extra.length; m++) {
             Method method = methods.get(m);
             Runnable once = () -> invoke(method); // also warms up
-            extra[m] = "cuda".equals(parameters.get("device")) ? DeviceMemory.extra(once) : ResidentMemory.extra(once);
+            extra[m] = isOnCuda() ? DeviceMemory.extra(once) : ResidentMemory.extra(once);
             if (extra[m] >= 0 && benchmark instanceof Accounted accounted) {
                 extra[m] = Math.max(0, extra[m] - accounted.resultBytes(method.getName()));
             }
@@ -190,8 +190,14 @@ final class Comparison implements AutoCloseable {
                 peak == 0 ? null : work.peak());
     }
 
+    private boolean isOnCuda() {
+        return "cuda".equals(parameters.get("device"));
+    }
+
     private double time(Method method) {
-        LockSupport.parkNanos(PAUSE_NANOS);
+        if (!isOnCuda()) {
+            LockSupport.parkNanos(PAUSE_NANOS);
+        }
         long start = System.nanoTime();
         invoke(method);
         return (System.nanoTime() - start) / 1e6;

@@ -6,8 +6,7 @@ import org.bytedeco.pytorch.global.torch_cuda;
 
 /**
  * How much memory of the first CUDA device a piece of work takes on top of what it began with, as LibTorch's allocator counts
- * it. Workspaces of our kernels are not LibTorch's and not in it: at most 8 bytes for each image and word, as {@code
- * lexvla_exec.workspace_needed} says.
+ * it. The workspaces of our kernels are in it: the head takes them from the same allocator.
  */
 final class DeviceMemory {
     private DeviceMemory() {}

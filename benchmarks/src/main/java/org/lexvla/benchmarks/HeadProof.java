@@ -13,15 +13,23 @@ import org.lexvla.model.LexicalHead;
  *
  * <p>Forward: it may be at most twice as far from the truth as LibTorch in the same type, all words of all images. Backward:
  * by the definition from the winners that the forward chose, in float64, for the first {@value #COLUMNS} columns of both
- * gradients, with the error that a float32 sum of so many products may have.
+ * gradients, with the error that a float32 sum of so many products may have, and that of rounding it to the type of the tokens.
  */
 @SuppressWarnings("try") // scopes are there to be closed, not used
 final class HeadProof {
     private static final long COLUMNS = 32;
-    /** Relative error of one rounding to float32, and to bfloat16. */
     private static final double FLOAT_UNIT = 0x1p-24;
 
-    private static final double BFLOAT_UNIT = 0x1p-9;
+    /** What a rounding may do: in proportion to the number, and to the smallest ones. */
+    private record Rounding(double relative, double absolute) {
+        static Rounding to(ScalarType type) {
+            return switch (type) {
+                case BFloat16 -> new Rounding(0x1p-9, Float.MIN_VALUE);
+                case Half -> new Rounding(0x1p-11, 0x1p-25);
+                default -> new Rounding(0, Float.MIN_VALUE);
+            };
+        }
+    }
 
     private HeadProof() {}
 
@@ -32,13 +40,12 @@ final class HeadProof {
             Tensor truth = truth(x, z);
             double ours = distance(forward.activations(), truth);
             double theirs = distance(PlainHead.eager(x, z), truth);
-            double bfloat = x.scalar_type().intern() == ScalarType.BFloat16 ? BFLOAT_UNIT : 0;
             // One rounding of the activation itself is everybody's.
             if (!(ours <= 2 * theirs + FLOAT_UNIT)) {
                 throw new IllegalStateException("the fused head is off by " + ours + ", LibTorch by " + theirs);
             }
             LexicalHead.Gradients gradients = forward.backward(gradient, true, true);
-            double part = backward(forward, x, z, gradient, gradients, bfloat);
+            double part = backward(forward, x, z, gradient, gradients);
             return String.format(
                     Locale.ROOT,
                     "matches: forward off by %.1e, LibTorch by %.1e; gradients within %.0f %% of the bound",
@@ -51,7 +58,7 @@ final class HeadProof {
     /** Activations in float64, image by image so that the scores of one only are there. */
     private static Tensor truth(Tensor x, Tensor z) {
         Tensor codebook = z.to(ScalarType.Double);
-        Tensor all = torch.empty(x.size(0), z.size(0)).to(ScalarType.Double);
+        Tensor all = torch.empty(x.size(0), z.size(0)).to(x.device(), ScalarType.Double);
         for (long b = 0; b < x.size(0); b++) {
             try (PointerScope image = new PointerScope()) {
                 Tensor tokens = x.narrow(0, b, 1).to(ScalarType.Double);
@@ -63,12 +70,8 @@ final class HeadProof {
 
     /** The largest share of its bound that an element of the gradients is off by; an error if one is beyond. */
     private static double backward(
-            LexicalHead.Forward forward,
-            Tensor x,
-            Tensor z,
-            Tensor gradient,
-            LexicalHead.Gradients gradients,
-            double bfloat) {
+            LexicalHead.Forward forward, Tensor x, Tensor z, Tensor gradient, LexicalHead.Gradients gradients) {
+        Rounding last = Rounding.to(x.scalar_type().intern());
         long columns = Math.min(COLUMNS, x.size(2));
         long words = z.size(0);
         ScoreGradient g = scoreGradient(forward.scores().to(ScalarType.Double), gradient.to(ScalarType.Double));
@@ -90,11 +93,11 @@ final class HeadProof {
                 Tensor expected = zeros.index_add(0, index, codes.mul(value));
                 Tensor size = zeros.index_add(0, index, codes.abs().mul(magnitude));
                 Tensor actual = gradients.tokens().select(0, b).narrow(1, 0, columns);
-                worst = Math.max(worst, share(actual, expected, size, words, bfloat));
+                worst = Math.max(worst, share(actual, expected, size, words, last));
             }
         }
         Tensor actual = gradients.codebook().narrow(1, 0, columns);
-        return Math.max(worst, share(actual, codebookTruth, codebookSize, x.size(0), 0));
+        return Math.max(worst, share(actual, codebookTruth, codebookSize, x.size(0), Rounding.to(ScalarType.Float)));
     }
 
     /**
@@ -118,11 +121,11 @@ final class HeadProof {
                 gradient.sub(along).mul(factor), gradient.abs().add(along.abs()).mul(factor));
     }
 
-    private static double share(Tensor actual, Tensor truth, Tensor size, long terms, double lastRounding) {
+    private static double share(Tensor actual, Tensor truth, Tensor size, long terms, Rounding last) {
         // The gradient of a score has roundings of its own: two exponentials of two units each, norm, slope,
         // difference.
-        double relative = (terms + 16) * FLOAT_UNIT + lastRounding;
-        Tensor bound = size.mul(new Scalar(relative)).add(new Scalar(Float.MIN_VALUE));
+        double relative = (terms + 16) * FLOAT_UNIT + last.relative;
+        Tensor bound = size.mul(new Scalar(relative)).add(new Scalar(last.absolute));
         double part =
                 actual.to(ScalarType.Double).sub(truth).abs().div(bound).max().item_double();
         if (!(part <= 1)) {

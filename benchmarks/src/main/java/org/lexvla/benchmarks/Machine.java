@@ -15,8 +15,13 @@ import org.lexvla.lexical.Kernels;
 final class Machine {
     private Machine() {}
 
-    static Map<String, Object> machine() throws IOException {
+    /** @param gpu what was computed on, or null: the CPU */
+    static Map<String, Object> machine(Gpu gpu) throws IOException {
         Map<String, Object> machine = new LinkedHashMap<>();
+        if (gpu != null) {
+            machine.put("gpu", gpu.name());
+            machine.put("driver", gpu.driver());
+        }
         machine.put("cpu", field("/proc/cpuinfo", "model name", System.getProperty("os.arch")));
         machine.put("cores", Runtime.getRuntime().availableProcessors());
         machine.put("isa", Kernels.activeIsa());
@@ -26,8 +31,11 @@ final class Machine {
         return machine;
     }
 
-    /** What a kind of machine is called in file names, such as {@code x86_64-avx512-2cores}. */
-    static String kind() {
+    /** What a kind of machine is called in file names, such as {@code x86_64-avx512-2cores} or {@code nvidia-h200}. */
+    static String kind(Gpu gpu) {
+        if (gpu != null) {
+            return gpu.name().toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]+", "-");
+        }
         String arch = System.getProperty("os.arch").replace("amd64", "x86_64");
         return (arch + "-" + Kernels.activeIsa() + "-" + Runtime.getRuntime().availableProcessors() + "cores")
                 .toLowerCase(Locale.ROOT);
@@ -41,13 +49,23 @@ final class Machine {
         return versions;
     }
 
-    /** Commit of the sources in the working directory. */
-    static String commit() throws IOException, InterruptedException {
-        Process git = new ProcessBuilder("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
-                .redirectError(ProcessBuilder.Redirect.DISCARD)
-                .start();
-        String answer = new String(git.getInputStream().readAllBytes(), StandardCharsets.UTF_8).trim();
-        return git.waitFor() == 0 ? answer : "unknown";
+    /** Commit of the sources in the working directory; {@code -Dlexvla.commit} says it where they are not. */
+    static String commit() throws InterruptedException {
+        String given = System.getProperty("lexvla.commit");
+        return given != null ? given : answer("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*");
+    }
+
+    /** What a program prints; unknown if there is no such program, or it fails. */
+    static String answer(String... command) throws InterruptedException {
+        try {
+            Process process = new ProcessBuilder(command)
+                    .redirectError(ProcessBuilder.Redirect.DISCARD)
+                    .start();
+            String answer = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).trim();
+            return process.waitFor() == 0 ? answer : "unknown";
+        } catch (IOException e) {
+            return "unknown";
+        }
     }
 
     /** Those of the CPU's extensions that decide how fast a matrix product can be. */

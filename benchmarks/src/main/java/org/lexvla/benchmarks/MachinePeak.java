@@ -51,9 +51,15 @@ final class MachinePeak {
 
     private static Path program() throws IOException {
         String given = System.getProperty("lexvla.machinePeak");
+        Path build = Path.of("native/cppbuild");
+        String name = "bin/lexvla_machine_peak";
         Path program = given != null
                 ? Path.of(given)
-                : Path.of("native/cppbuild", Loader.Detector.getPlatform(), "bin/lexvla_machine_peak");
+                : build.resolve(Loader.Detector.getPlatform()).resolve(name);
+        if (given == null && !Files.isExecutable(program)) {
+            // Of a build with CUDA.
+            program = build.resolve(Loader.Detector.getPlatform() + "-gpu").resolve(name);
+        }
         if (!Files.isExecutable(program)) {
             throw new IOException(
                     program + " is not there: build with mvn package and start from the project's root, or name"

@@ -84,9 +84,13 @@ final class TableCommand implements Callable<Integer> {
             return "";
         }
         StringBuilder text = new StringBuilder(String.format(
-                "%s, %s: %s, %s cores, %s (%s); LibTorch %s, %s.%n",
+                "%s, %s: %s%s, %s cores, %s (%s); LibTorch %s, %s.%n",
                 results.date(),
                 results.machine().get("system"),
+                results.machine().containsKey("gpu")
+                        ? results.machine().get("gpu") + ", driver "
+                                + results.machine().get("driver") + "; "
+                        : "",
                 results.machine().get("cpu"),
                 results.machine().get("cores"),
                 results.machine().get("isa"),

@@ -2,6 +2,7 @@ package org.lexvla.benchmarks;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -86,6 +87,45 @@ class ComparisonTest {
             assertThat(comparison.facts()).containsKey("bytesPerFile");
             assertThat(comparison.run(0, PEAKS)).hasSize(6);
         }
+        Map<String, String> batches = Map.of("device", "cpu", "rows", "30", "width", "20");
+        try (Comparison comparison = Comparison.open(CopyBenchmark.class, batches, List.of())) {
+            assertThat(comparison.proof()).startsWith("matches: both batches arrive");
+            List<Comparison.Timing> timings = comparison.run(0, Map.of(Gpu.PCIE, 1e15));
+            assertThat(timings)
+                    .extracting(Comparison.Timing::method)
+                    .containsExactly(
+                            "batchesBeside",
+                            "batchesOneAfterTheOther",
+                            "batchesWithoutCopies",
+                            "copyOrdinary",
+                            "copyPinned");
+            assertThat(timings)
+                    .allMatch(timing -> (timing.share() > 0) == timing.method().startsWith("copy"));
+        }
+    }
+
+    @Test
+    void aGpuIsNamedByWhatWasFoundOfIt() throws Exception {
+        Gpu gpu = Gpu.parse("NVIDIA H100 80GB HBM3, 580.65.06, 5, 16");
+        assertThat(gpu.name()).isEqualTo("NVIDIA H100 80GB HBM3");
+        assertThat(gpu.driver()).isEqualTo("580.65.06");
+        assertThat(gpu.peaks())
+                .hasEntrySatisfying(Gpu.PCIE, rate -> assertThat(rate).isCloseTo(63.0e9, within(0.1e9)));
+        assertThat(Machine.kind(gpu)).isEqualTo("nvidia-h100-80gb-hbm3");
+        assertThat(Machine.machine(gpu))
+                .containsEntry("gpu", "NVIDIA H100 80GB HBM3")
+                .containsEntry("driver", "580.65.06");
+        assertThat(Machine.machine(null)).doesNotContainKey("gpu");
+        assertThat(Gpu.parse("NVIDIA A30, 550.1, [N/A], [N/A]").peaks()).isEmpty();
+        assertThat(Gpu.parse("unknown").name()).isEqualTo("unknown GPU");
+        assertThat(Machine.answer("no-such-program")).isEqualTo("unknown");
+        Results results = results(8, 2.5, "cpu A", "2026-01-01");
+        Map<String, Object> machine = new LinkedHashMap<>(results.machine());
+        machine.put("gpu", gpu.name());
+        machine.put("driver", gpu.driver());
+        assertThat(TableCommand.tables(
+                        List.of(new Results(results.date(), machine, results.versions(), results.runs()))))
+                .contains(": NVIDIA H100 80GB HBM3, driver 580.65.06; cpu A, 2 cores,");
     }
 
     @Test

@@ -5,7 +5,8 @@
  *     lexvla_cuda_bench [--quick] [--only forward|backward|rows|index] [--json FILE]
  *
  * Random data; variants alternate; the figure is the median. cuBLAS is looked for at run time (libcublas.so.13 or .12) and
- * left out where it is not there. A figure is printed only after "matches"; exit code 1 if anything does not match.
+ * left out where it is not there. A figure is printed only after "matches"; exit code 1 if anything does not match. LEXVLA_COMMIT
+ * names the commit of the sources for FILE.
  */
 #include <lexvla/kernels.h>
 
@@ -152,8 +153,12 @@ class Blas {
     const auto create = reinterpret_cast<int (*)(void **)>(dlsym(library, "cublasCreate_v2"));
     gemm_ = reinterpret_cast<Gemm *>(dlsym(library, "cublasGemmEx"));
     if (create == nullptr || gemm_ == nullptr || create(&handle_) != 0) handle_ = nullptr;
+    const auto version = reinterpret_cast<int (*)(void *, int *)>(dlsym(library, "cublasGetVersion_v2"));
+    if (handle_ != nullptr && version != nullptr) version(handle_, &version_);
   }
   bool is_here() const { return handle_ != nullptr; }
+  /** Such as 130100; 0 where it is not here. */
+  int version() const { return version_; }
 
   /** out[rows, ld] = x[rows, width] . z[words, width]^T, summed in float32; of floats as they are or as TF32 */
   template <class T>
@@ -174,6 +179,7 @@ class Blas {
       int, int, int, int);
   void *handle_ = nullptr;
   Gemm *gemm_ = nullptr;
+  int version_ = 0;
 };
 
 /** What one measurement has to say; what is 0 is left out. */
@@ -603,12 +609,13 @@ int main(int argc, char **argv) {
   char date[32], about[1024];
   const std::time_t now = std::time(nullptr);
   std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
+  const char *commit = std::getenv("LEXVLA_COMMIT");
   std::snprintf(about, sizeof about,
-      "\"device\": \"%s\", \"compute_capability\": \"%d.%d\", \"driver\": %d, \"runtime\": %d, \"date\": \"%s\",\n"
+      "\"device\": \"%s\", \"compute_capability\": \"%d.%d\", \"driver\": %d, \"runtime\": %d, \"date\": \"%s\", \"commit\": \"%.40s\",\n"
       "  \"copy_bytes_per_second\": %.5g, \"pinned_bytes_per_second\": %.5g, \"pageable_bytes_per_second\": %.5g, \"width\": %lld, "
-      "\"words\": %lld, \"cublas\": %s",
-      device.name, device.major, device.minor, driver, runtime, date, bandwidth, from_pinned, from_pageable, static_cast<long long>(kWidth),
-      static_cast<long long>(kWords), blas.is_here() ? "true" : "false");
+      "\"words\": %lld, \"cublas\": %d",
+      device.name, device.major, device.minor, driver, runtime, date, commit == nullptr ? "unknown" : commit, bandwidth, from_pinned, from_pageable, static_cast<long long>(kWidth),
+      static_cast<long long>(kWords), blas.version());
   about_machine = about;
   const auto wanted = [&](const char *what) { return only.empty() || only == what; };
   const auto bench = [&](const auto &head) {

@@ -13,6 +13,8 @@
 #     profile       of the forward and the backward, by ncu where it is found                           -> profile.txt
 #     sweep         the constants that were guessed, each built anew with another value                 -> sweep.txt
 #     pytorch       the same shapes in eager and compiled PyTorch, where python3 has torch              -> pytorch.json
+#     jvm           the benchmarks of the JVM, where there are a java and benchmarks.jar (benchmarks/README.md says how they get here
+#                   without Maven; LEXVLA_JAVA and LEXVLA_BENCHMARKS_JAR name them)                      -> jvm.json
 #
 # Each step has a limit in time, a step that fails does not stop the next ones, and what is known is written after each:
 # OUT/visit.txt is the machine and a line a step, OUT/visit.log what they said; a benchmark that is stopped leaves the JSON of what it
@@ -21,17 +23,18 @@
 #
 #     LEXVLA_VISIT_SECONDS=480 visit.sh OUT build correctness benchmark
 #     LEXVLA_VISIT_SECONDS=500 visit.sh OUT build sanitizer profile ladder       (build: nothing to do where the machine is the same)
-#     LEXVLA_VISIT_SECONDS=500 visit.sh OUT sweep pytorch
+#     LEXVLA_VISIT_SECONDS=500 visit.sh OUT jvm pytorch sweep
 #
 # doctest (one header) is looked for in the compiler's path, in DOCTEST_INCLUDE and
 # in kernels/build-doctest, as DIRECTORY/doctest/doctest.h; without it the tests are left out and the benchmark still proves
-# its answers. Exit code: 0, 1 if a step failed, 77 if there is no GPU.
+# its answers. Exit code: 0, 1 if a step failed, 77 if there is no GPU: then the build is made, for sm_90a or what
+# LEXVLA_CUDA_ARCHITECTURE names, and every other stage is noted as left out.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 kernels="$PWD"
 out="${1:-visit}"
 [[ $# -gt 0 ]] && shift
-all=(build correctness benchmark sanitizer ladder profile sweep pytorch)
+all=(build correctness benchmark sanitizer ladder profile sweep pytorch jvm)
 [[ $# -gt 0 ]] && stages=("$@") || stages=("${all[@]}")
 for stage in "${stages[@]}"; do
   [[ " ${all[*]} " == *" $stage "* ]] || { echo "visit.sh: there is no stage '$stage': ${all[*]}" >&2; exit 2; }
@@ -57,21 +60,20 @@ export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}${libraries:+$libra
 
 query() { nvidia-smi --query-gpu="$1" --format=csv,noheader 2> /dev/null | head -n 1; }
 capability="$(query compute_cap | tr -d ' .')"
-if [[ -z "$capability" ]]; then
-  if [[ "${stages[*]}" != build ]]; then
-    echo "visit.sh: nvidia-smi finds no GPU in this machine: only the stage 'build' can be done here (visit.sh OUT build)"
-    exit 77
-  fi
-  echo "visit.sh: nvidia-smi finds no GPU in this machine: built for ${LEXVLA_CUDA_ARCHITECTURE:-90a}, nothing is run"
-fi
+# Where nvidia-smi is not there, or is not let in: what nvcc itself asks for -arch=native.
+[[ "$capability" =~ ^[0-9]+$ ]] || capability="$("$(dirname "$(command -v nvcc)")/__nvcc_device_query" 2> /dev/null | grep -o -m 1 -E '^[0-9]+')"
+gpu=yes
+[[ -n "$capability" ]] || gpu=no
 arch="${LEXVLA_CUDA_ARCHITECTURE:-${capability:-90}}"
 [[ "$arch" == 90 ]] && arch=90a
+# For the benchmarks, which write it into their results.
+export LEXVLA_COMMIT="${LEXVLA_COMMIT:-$(git rev-parse HEAD 2> /dev/null || echo unknown)}"
 {
-  echo "gpu         $(query name)"
+  [[ $gpu == yes ]] && echo "gpu         $(query name), compute capability $capability" || echo "gpu         none: nvidia-smi and nvcc find none in this machine"
   echo "driver      $(query driver_version)"
   echo "power limit $(query power.limit), clocks $(query clocks.max.sm) / $(query clocks.max.mem)"
   echo "nvcc        $(nvcc --version 2> /dev/null | sed -n 's/.*release \(.*\)/\1/p')"
-  echo "commit      $(git rev-parse HEAD 2> /dev/null || echo unknown)"
+  echo "commit      $LEXVLA_COMMIT"
   echo "date        $(date -u +%FT%TZ)"
 } | tee -a "$out/visit.txt"
 
@@ -96,7 +98,10 @@ step() {  # step NAME LIMIT_IN_SECONDS COMMAND...
   { echo "== $name: $word"; cat "$log"; } >> "$out/visit.log"
   [[ $status == 0 || $status == 77 ]] || { failed=1; tail -n 15 "$log"; }
   note "$(printf '%-22s %-20s %5d s   %s' "$name" "$word" $((SECONDS - began)) "$(tail -n 1 "$log" | cut -c1-80)")"
-  return $status
+  return "$status"
+}
+out_of_time() {  # for what takes time before its first step
+  ((SECONDS > ${LEXVLA_VISIT_SECONDS:-100000})) && note "$(printf '%-22s left out: the visit has taken %d s' "$1" "$SECONDS")"
 }
 find_program() {  # of the toolkit, which need not be on PATH
   command -v "$1" || ls "${CUDA_HOME:-/usr/local/cuda}/bin/$1" 2> /dev/null
@@ -118,7 +123,7 @@ test="$build/tests/kernels_cuda_test"
 large="*32-bit offsets*" # more memory than a device can be given
 
 build() {
-  step configure 60 cmake -S . -B "$build" -DLEXVLA_CUDA=ON -DLEXVLA_TESTS=$tests -DLEXVLA_CUDA_LADDER=ON \
+  step configure 60 cmake -S . -B "$build" -DLEXVLA_CUDA=ON -DLEXVLA_TESTS="$tests" -DLEXVLA_CUDA_LADDER=ON -DLEXVLA_ONLY_PORTABLE=ON \
     -DCMAKE_CUDA_ARCHITECTURES="$arch" "${doctest[@]}" "${generator[@]}"
   # All at once, so that every core has something to do; what does not compile leaves the rest.
   local targets=(lexvla_kernels lexvla_cuda_bench) go_on=-k
@@ -186,41 +191,41 @@ profile() {
   done
 }
 
-# NAME FILE FROM TO PART: with FROM replaced by TO in FILE, what does PART of the benchmark say?
+# NAME|FILE|FROM|TO|PART: with FROM replaced by TO in FILE, what does PART of the benchmark say?
 variants=(
-  "group4 cuda/sm90_project_max.h kGroup\ =\ 8 kGroup\ =\ 4 forward"
-  "group16 cuda/sm90_project_max.h kGroup\ =\ 8 kGroup\ =\ 16 forward"
-  "stages3 cuda/sm90_project_max.h kStages\ =\ 4 kStages\ =\ 3 forward"
-  "gathered cuda/project_max_backward.cu kLeastBrought\ =\ 16 kLeastBrought\ =\ 1000000 backward"
-  "tokens-gathered cuda/project_max_backward.cu words\ <\ kStretch words\ >=\ 0 backward"
-  "two-images cuda/project_max_backward.cu {8,\ 4,\ 2} {2} backward"
-  "stretch256 cuda/project_max_backward.cu kStretch\ =\ 512 kStretch\ =\ 256 backward"
-  "unshared cuda/sm90_project_max.h kManyRounds\ =\ 8 kManyRounds\ =\ 0 forward"
-  "columns64 cuda/project_max_backward.cu kBroughtColumns\ =\ 32 kBroughtColumns\ =\ 64 backward"
+  "group4|cuda/sm90_project_max.h|kGroup = 8|kGroup = 4|forward"
+  "group16|cuda/sm90_project_max.h|kGroup = 8|kGroup = 16|forward"
+  "stages3|cuda/sm90_project_max.h|kStages = 4|kStages = 3|forward"
+  "gathered|cuda/project_max_backward.cu|kLeastBrought = 16|kLeastBrought = 1000000|backward"
+  "tokens-gathered|cuda/project_max_backward.cu|words < kStretch|words >= 0|backward"
+  "two-images|cuda/project_max_backward.cu|{8, 4, 2}|{2}|backward"
+  "stretch256|cuda/project_max_backward.cu|kStretch = 512|kStretch = 256|backward"
+  "unshared|cuda/sm90_project_max.h|kManyRounds = 8|kManyRounds = 0|forward"
+  "columns64|cuda/project_max_backward.cu|kBroughtColumns = 32|kBroughtColumns = 64|backward"
 )
 build_variant() {  # NAME FILE FROM TO
-  local at="$build/sweep/$1"
+  local at="$PWD/build-visit/sweep/$1"
   rm -rf "$at" && mkdir -p "$at" && cp -r bench core cpu cuda include ladder reference tests CMakeLists.txt "$at" || return 1
   sed -i "s/$3/$4/" "$at/$2"
   cmp -s "$2" "$at/$2" && { echo "$2 has no '$3'"; return 1; }
-  cmake -S "$at" -B "$at/build" -DLEXVLA_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES="$arch" "${generator[@]}" &&
+  cmake -S "$at" -B "$at/build" -DLEXVLA_CUDA=ON -DLEXVLA_ONLY_PORTABLE=ON -DCMAKE_CUDA_ARCHITECTURES="$arch" "${generator[@]}" &&
     cmake --build "$at/build" --parallel 4 --target lexvla_cuda_bench
 }
 sweep() {
   local variant name file from to part waits=()
-  if ((SECONDS > ${LEXVLA_VISIT_SECONDS:-100000})); then
-    note "sweep                  left out: the visit has taken $SECONDS s"
-    return
-  fi
+  out_of_time sweep && return
   mkdir -p "$build/sweep"
+  export -f build_variant
+  export arch
   for variant in "${variants[@]}"; do
-    read name file from to part <<< "$variant"
-    build_variant "$name" "$file" "$from" "$to" > "$build/log/build-$name.log" 2>&1 &
+    IFS='|' read -r name file from to part <<< "$variant"
+    timeout -k 5 300 bash -c 'generator=("${@:5}"); build_variant "${@:1:4}"' build_variant "$name" "$file" "$from" "$to" "${generator[@]}" \
+      > "$build/log/build-$name.log" 2>&1 &
     waits+=($!)
   done
   wait "${waits[@]}"
   for variant in "${variants[@]}"; do
-    read name file from to part <<< "$variant"
+    IFS='|' read -r name file from to part <<< "$variant"
     if [[ ! -x "$build/sweep/$name/build/lexvla_cuda_bench" ]]; then
       failed=1
       { echo "== sweep-$name: not built"; cat "$build/log/build-$name.log"; } >> "$out/visit.log"
@@ -234,14 +239,38 @@ sweep() {
 }
 
 pytorch() {
-  command -v python3 > /dev/null && python3 -c 'import torch' 2> /dev/null || { note "pytorch                left out: python3 has no torch"; return; }
+  python3 -c 'import torch' 2> /dev/null || { note "pytorch                left out: python3 is not there or has no torch"; return; }
   step pytorch 240 python3 ../benchmarks/pytorch/head.py --json "$out/pytorch.json"
   cat "$build/log/pytorch.log" 2> /dev/null
 }
 
+jvm() {
+  local java="${LEXVLA_JAVA:-$(command -v ../jre/bin/java java | head -n 1)}" jar="${LEXVLA_BENCHMARKS_JAR:-../benchmarks/target/benchmarks.jar}" setting name
+  [[ -n "$java" ]] || { note "jvm                    left out: no java on PATH, as jre/bin/java or in LEXVLA_JAVA"; return; }
+  [[ -f "$jar" ]] || { note "jvm                    left out: $jar is not there (mvn -Pcuda package -DskipTests makes it)"; return; }
+  # All libraries that a CUDA build of Python's torch brought, for LibTorch.
+  local cuda_libraries
+  cuda_libraries="$(python3 -c 'import glob, os, nvidia
+print(":".join(sorted({os.path.dirname(f) for p in nvidia.__path__ for f in glob.glob(p + "/**/lib*.so*", recursive=True)})))' 2> /dev/null)"
+  for setting in \
+    "head-64 HeadBenchmark -p dtype=bfloat16 -p batch=64" "head-1 HeadBenchmark -p dtype=bfloat16 -p batch=1" "copy CopyBenchmark" \
+    "encode EncodeBenchmark -p batch=64" "head-float32 HeadBenchmark -p dtype=float32 -p batch=8" "head-half HeadBenchmark -p dtype=float16 -p batch=64"; do
+    read -r name setting <<< "$setting"
+    # shellcheck disable=SC2086 # several words
+    LD_LIBRARY_PATH="${cuda_libraries:+$cuda_libraries:}$LD_LIBRARY_PATH" step "jvm-$name" 120 "$java" --add-opens=java.base/java.nio=ALL-UNNAMED \
+      -Dorg.bytedeco.javacpp.maxPhysicalBytes=0 -Dlexvla.commit="$LEXVLA_COMMIT" -jar "$jar" compare $setting -p device=cuda --seconds 10 --out "$out/jvm.json"
+    cat "$build/log/jvm-$name.log" 2> /dev/null
+  done
+}
+
 for stage in "${stages[@]}"; do
-  "$stage"
+  if [[ $gpu == no && $stage != build ]]; then
+    note "$(printf '%-22s left out: there is no GPU in this machine' "$stage")"
+  else
+    "$stage"
+  fi
 done
 echo
 cat "$out/visit.txt"
+[[ $failed == 0 && $gpu == no ]] && exit 77
 exit $failed

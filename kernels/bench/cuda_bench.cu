@@ -5,8 +5,8 @@
  *     lexvla_cuda_bench [--quick] [--only forward|backward|rows|index] [--json FILE]
  *
  * Random data; variants alternate; the figure is the median. cuBLAS is looked for at run time (libcublas.so.13 or .12) and
- * left out where it is not there. A figure is printed only after "matches"; exit code 1 if anything does not match. LEXVLA_COMMIT
- * names the commit of the sources for FILE.
+ * left out where it is not there. A figure is printed only after "matches"; exit code 1 if anything does not match, 77 if there is
+ * no device (1 with LEXVLA_CUDA_REQUIRED=true). LEXVLA_COMMIT names the commit of the sources for FILE.
  */
 #include <lexvla/kernels.h>
 
@@ -595,8 +595,10 @@ int main(int argc, char **argv) {
   int devices = 0, driver = 0, runtime = 0;
   const cudaError_t found = cudaGetDeviceCount(&devices);
   if (found != cudaSuccess || devices == 0) {
-    std::printf("skipped: no CUDA device: %s\n", cudaGetErrorString(found));
-    return 77;
+    const char *required = std::getenv("LEXVLA_CUDA_REQUIRED");
+    const bool fails = required != nullptr && std::strcmp(required, "true") == 0;
+    std::printf("%s: no CUDA device: %s\n", fails ? "failed" : "skipped", cudaGetErrorString(found));
+    return fails ? 1 : 77;
   }
   cudaDeviceProp device;
   require(cudaGetDeviceProperties(&device, 0), "cudaGetDeviceProperties");

@@ -66,6 +66,8 @@ gpu=yes
 [[ -n "$capability" ]] || gpu=no
 arch="${LEXVLA_CUDA_ARCHITECTURE:-${capability:-90}}"
 [[ "$arch" == 90 ]] && arch=90a
+# A GPU that nvidia-smi sees and CUDA does not, as when nvcc is newer than the driver, is a failure and nothing to skip.
+[[ $gpu == yes ]] && export LEXVLA_CUDA_REQUIRED=true
 # For the benchmarks, which write it into their results.
 export LEXVLA_COMMIT="${LEXVLA_COMMIT:-$(git rev-parse HEAD 2> /dev/null || echo unknown)}"
 {
@@ -134,7 +136,6 @@ build() {
 
 correctness() {
   [[ $tests == ON ]] || { note "correctness            left out: doctest/doctest.h was not found"; return; }
-  export LEXVLA_CUDA_REQUIRED=true
   # The tensor-core kernels first: they are what nothing but a GPU can prove.
   LEXVLA_TEST_ALIGNED=true step correctness-tensor 60 "$test" "--test-case=tensor cores*"
   step correctness 120 "$test" "--test-case-exclude=$large"
@@ -219,6 +220,7 @@ sweep() {
   export arch
   for variant in "${variants[@]}"; do
     IFS='|' read -r name file from to part <<< "$variant"
+    # shellcheck disable=SC2016 # the inner bash is to expand them
     timeout -k 5 300 bash -c 'generator=("${@:5}"); build_variant "${@:1:4}"' build_variant "$name" "$file" "$from" "$to" "${generator[@]}" \
       > "$build/log/build-$name.log" 2>&1 &
     waits+=($!)

@@ -27,6 +27,9 @@ final class ConfigOptions {
 
     /** @param standard the file where none is named; null: the settings of the paper */
     TrainingConfig get(Path standard) throws IOException {
+        if (config != null) {
+            Inputs.require(config);
+        }
         return TrainingConfig.load(config == null ? standard : config, settings);
     }
 }

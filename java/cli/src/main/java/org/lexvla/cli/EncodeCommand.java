@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.apache.arrow.memory.BufferAllocator;
@@ -187,10 +188,13 @@ final class EncodeCommand implements Callable<Integer> {
         parts.delete();
         double active = counts[1] / (double) counts[0];
         double perSecond = (parts.inputs() - resumed) / time.seconds();
+        String waited = what == What.IMAGES
+                ? String.format(Locale.ROOT, " (%.1f s waiting for pictures)", time.waited())
+                : "";
         Encoder.reportSkipped(parts.skipped(), console);
         console.line(
-                "%s, %.1f active words each, %.1f a second (%.1f s waiting for pictures), written to %s",
-                Count.of(counts[0], "vector"), active, perSecond, time.waited(), out);
+                "%s, %.1f active words each, %.1f a second%s, written to %s",
+                Count.of(counts[0], "vector"), active, perSecond, waited, out);
         Map<String, Object> result = new LinkedHashMap<>();
         result.put("vectors", counts[0]);
         result.put("skipped", parts.skipped());

@@ -105,6 +105,8 @@ final class SearchCommand implements Callable<Integer> {
             LexicalVector vector = query.words != null
                     ? byHand(pictures.vocabulary(), query.words)
                     : encode(model == null ? pictures.model() : model);
+            // First of all, since a query of another vocabulary is refused.
+            List<LexicalSearcher.Hit> hits = pictures.search(vector, k);
             console.line("%s → %s", asked(), vector);
             Vocabulary.Spelling spelling =
                     query.text == null ? null : pictures.vocabulary().spelling(query.text);
@@ -112,7 +114,7 @@ final class SearchCommand implements Callable<Integer> {
                 report(spelling, pictures.vocabulary());
             }
             List<Map<String, Object>> found = new ArrayList<>();
-            for (LexicalSearcher.Hit hit : pictures.search(vector, k)) {
+            for (LexicalSearcher.Hit hit : hits) {
                 console.line("%3d  %.4f  %s", found.size() + 1, hit.score(), hit.id());
                 Map<String, Object> entry = new LinkedHashMap<>();
                 entry.put("id", hit.id());

@@ -172,7 +172,7 @@ final class TrainCommand implements Callable<Integer> {
                     last = watch.last();
                 }
             }
-            report(pairs, done, steps, (System.nanoTime() - start) / 1e9);
+            report(pairs, from == null ? 0 : from.step(), done, steps, (System.nanoTime() - start) / 1e9);
             return 0;
         }
     }
@@ -230,7 +230,7 @@ final class TrainCommand implements Callable<Integer> {
         }
     }
 
-    private void report(CaptionSource pairs, int done, int steps, double seconds) throws IOException {
+    private void report(CaptionSource pairs, int before, int done, int steps, double seconds) throws IOException {
         List<SkippedSample> skipped = SkippedSample.list(out.resolve(SkippedSample.FILE));
         Encoder.reportSkipped(
                 skipped.stream()
@@ -240,7 +240,7 @@ final class TrainCommand implements Callable<Integer> {
         if (last != null) {
             console.line(
                     "%s in %.0f s: loss %.3f, R@1 within the last batch %.2f (image to text) and %.2f (text to image)",
-                    Count.of(last.step(), "step"), seconds, last.loss(), last.imageToTextR1(), last.textToImageR1());
+                    Count.of(last.step() - before, "step"), seconds, last.loss(), last.imageToTextR1(), last.textToImageR1());
         }
         console.line(done == steps ? "Written to %s" : "Told to stop: go on with --out %s --resume", out);
         Map<String, Object> result = new LinkedHashMap<>();

@@ -61,7 +61,7 @@ class CommandsTest {
         }
         TinyRun.Said said = lexvla("train", "--data", table, "--out", run, "--resume");
         assertThat(said.code()).as(said.err()).isZero();
-        assertThat(said.out()).contains("Going on after step 0");
+        assertThat(said.out()).contains("Going on after step 0", "3 steps in ");
         assertThat(Files.readAllBytes(weights)).isEqualTo(uncut);
         TinyRun.Said refused = lexvla("train", "--data", table, "--out", run, "--resume", "--set", "batch=4");
         assertThat(refused.code()).isOne();
@@ -387,6 +387,7 @@ class CommandsTest {
     @Test
     void badInputIsExitCode1AndOneClearLine() throws Exception {
         assertFails("no such file: nowhere", "encode", "texts", "--model", run, "--data", "nowhere", "--out", "x");
+        assertFails("no such file: none.yaml", "evaluate", "ablations", "--config", "none.yaml", "--out", "x");
         assertFails("nowhere", "info", "nowhere");
         assertFails("nowhere", "search", "--index", "nowhere", "a red boat");
         assertFails(

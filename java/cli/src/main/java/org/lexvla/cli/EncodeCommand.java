@@ -188,9 +188,8 @@ final class EncodeCommand implements Callable<Integer> {
         parts.delete();
         double active = counts[1] / (double) counts[0];
         double perSecond = (parts.inputs() - resumed) / time.seconds();
-        String waited = what == What.IMAGES
-                ? String.format(Locale.ROOT, " (%.1f s waiting for pictures)", time.waited())
-                : "";
+        String waited =
+                what == What.IMAGES ? String.format(Locale.ROOT, " (%.1f s waiting for pictures)", time.waited()) : "";
         Encoder.reportSkipped(parts.skipped(), console);
         console.line(
                 "%s, %.1f active words each, %.1f a second%s, written to %s",

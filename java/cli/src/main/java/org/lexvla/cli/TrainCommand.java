@@ -240,7 +240,11 @@ final class TrainCommand implements Callable<Integer> {
         if (last != null) {
             console.line(
                     "%s in %.0f s: loss %.3f, R@1 within the last batch %.2f (image to text) and %.2f (text to image)",
-                    Count.of(last.step() - before, "step"), seconds, last.loss(), last.imageToTextR1(), last.textToImageR1());
+                    Count.of(last.step() - before, "step"),
+                    seconds,
+                    last.loss(),
+                    last.imageToTextR1(),
+                    last.textToImageR1());
         }
         console.line(done == steps ? "Written to %s" : "Told to stop: go on with --out %s --resume", out);
         Map<String, Object> result = new LinkedHashMap<>();

@@ -192,6 +192,7 @@ class CommandsTest {
             TinyRun.Said said = lexvla(command.toArray(String[]::new));
             assertThat(said.code()).as(command.get(0)).isOne();
             assertThat(said.err()).contains("has the vocabulary " + wider, "the index " + own, "the model");
+            assertThat(said.out()).isEmpty();
         }
     }
 

@@ -116,7 +116,7 @@ public final class Adapter implements AutoCloseable {
     }
 
     private Tensor attention(Tensor x) {
-        Tensor mixed = torch.scaled_dot_product_attention(heads(x, "query"), heads(x, "key"), heads(x, "value"));
+        Tensor mixed = Attention.of(heads(x, "query"), heads(x, "key"), heads(x, "value"));
         return linear(mixed.transpose(1, 2).reshape(x.size(0), x.size(1), config.width()), "output");
     }
 

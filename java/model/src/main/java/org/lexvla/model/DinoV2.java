@@ -361,7 +361,7 @@ public final class DinoV2 implements AutoCloseable {
         private Tensor attention(Tensor x) {
             long batch = x.size(0);
             long tokens = x.size(1);
-            Tensor mixed = torch.scaled_dot_product_attention(
+            Tensor mixed = Attention.of(
                     heads(query.forward(x), batch, tokens),
                     heads(key.forward(x), batch, tokens),
                     heads(value.forward(x), batch, tokens));

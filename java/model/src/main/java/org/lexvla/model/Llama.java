@@ -533,15 +533,13 @@ public final class Llama implements AutoCloseable {
                 key = torch.cat(new TensorVector(recall.before.keys(layer, pass.batch, recall.length), key), 1);
                 value = torch.cat(new TensorVector(recall.before.values(layer, pass.batch, recall.length), value), 1);
             }
-            Tensor mixed = torch.scaled_dot_product_attention(
+            Tensor mixed = Attention.of(
                     query.transpose(1, 2),
                     grouped(key, pass).transpose(1, 2),
                     grouped(value, pass).transpose(1, 2),
                     pass.visible,
-                    0,
                     pass.causal,
-                    defaultScale,
-                    false);
+                    defaultScale);
             Tensor flat = mixed.transpose(1, 2).reshape(pass.batch * pass.tokens, config.hiddenSize());
             return projections.get(LlamaProjection.O_PROJ).forward(flat);
         }

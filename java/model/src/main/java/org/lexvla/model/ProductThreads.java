@@ -11,6 +11,9 @@ import org.bytedeco.openblas.presets.openblas_nolapack;
  * from everything else: {@code OPENBLAS_THREAD_TIMEOUT=10} in the environment makes that 2^10.
  */
 public final class ProductThreads implements AutoCloseable {
+    /** What was asked for last, or what OpenBLAS began with. */
+    private static int chosen = count();
+
     private final int before;
 
     private ProductThreads(int before) {
@@ -25,17 +28,41 @@ public final class ProductThreads implements AutoCloseable {
         if (threads < 1) {
             throw new IllegalArgumentException(threads + " threads for matrix products: at least 1");
         }
-        ProductThreads now = new ProductThreads(count());
+        synchronized (ProductThreads.class) {
+            ProductThreads now = new ProductThreads(chosen);
+            choose(threads);
+            return now;
+        }
+    }
+
+    private static void choose(int threads) {
+        chosen = threads;
         openblas_nolapack.blas_set_num_threads(threads);
-        return now;
     }
 
     static int count() {
         return openblas_nolapack.blas_get_num_threads();
     }
 
+    /** Whether more than one was asked for. */
+    static synchronized boolean several() {
+        return chosen > 1;
+    }
+
+    /** Until {@link #again}, a product has one thread. */
+    static synchronized void one() {
+        openblas_nolapack.blas_set_num_threads(1);
+    }
+
+    /** Back to the number that was asked for. */
+    static synchronized void again() {
+        openblas_nolapack.blas_set_num_threads(chosen);
+    }
+
     @Override
     public void close() {
-        openblas_nolapack.blas_set_num_threads(before);
+        synchronized (ProductThreads.class) {
+            choose(before);
+        }
     }
 }

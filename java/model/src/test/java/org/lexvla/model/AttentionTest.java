@@ -37,7 +37,7 @@ class AttentionTest {
                 Tensor x = tokens(random);
                 List<Tensor> weights = new ArrayList<>();
                 for (boolean learning : learns) {
-                    weights.add(LibTorch.of(random.gaussians(8 * 8), 8, 8).requires_grad_(learning));
+                    weights.add(LibTorch.of(random.gaussians(24 * 24), 24, 24).requires_grad_(learning));
                 }
                 List<Tensor> plain = projected(x, weights);
                 Tensor wanted = torch.scaled_dot_product_attention(plain.get(0), plain.get(1), plain.get(2));
@@ -84,6 +84,21 @@ class AttentionTest {
 
     @Test
     @SuppressWarnings("try")
+    void smallProductsAreLeftAlone(RandomSource random) {
+        try (PointerScope scope = new PointerScope();
+                ProductThreads several = ProductThreads.use(THREADS)) {
+            Tensor x = tokens(random).narrow(2, 0, 191).requires_grad_(true);
+            Tensor y = x.add(x);
+            Tensor mixed = Attention.of(y, y, y);
+            Seen behind = new Seen();
+            mixed.register_hook(behind);
+            mixed.sum().backward();
+            assertThat(behind.counts).containsExactly(THREADS);
+        }
+    }
+
+    @Test
+    @SuppressWarnings("try")
     void nothingIsSetWhereOneThreadWasAskedFor(RandomSource random) {
         try (PointerScope scope = new PointerScope();
                 ProductThreads one = ProductThreads.use(1)) {
@@ -98,6 +113,6 @@ class AttentionTest {
     }
 
     private static Tensor tokens(RandomSource random) {
-        return LibTorch.of(random.gaussians(2 * 2 * 5 * 8), 2, 2, 5, 8);
+        return LibTorch.of(random.gaussians(2 * 200 * 24), 1, 2, 200, 24);
     }
 }

@@ -1,5 +1,6 @@
 package org.lexvla.model;
 
+import java.util.Map;
 import org.bytedeco.openblas.presets.openblas_nolapack;
 
 /**
@@ -11,8 +12,8 @@ import org.bytedeco.openblas.presets.openblas_nolapack;
  * from everything else: {@code OPENBLAS_THREAD_TIMEOUT=10} in the environment makes that 2^10.
  */
 public final class ProductThreads implements AutoCloseable {
-    /** What was asked for last, or what OpenBLAS began with. */
-    private static int chosen = count();
+    /** What was asked for last, or what OpenBLAS began with, which it does not tell. */
+    private static int chosen = atFirst(System.getenv(), Runtime.getRuntime().availableProcessors());
 
     private final int before;
 
@@ -40,6 +41,20 @@ public final class ProductThreads implements AutoCloseable {
         openblas_nolapack.blas_set_num_threads(threads);
     }
 
+    /** As OpenBLAS reads its environment: the first of these that is set to a number, else one for each core, and no more. */
+    static int atFirst(Map<String, String> environment, int cores) {
+        for (String name : new String[] {"OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"}) {
+            String value = environment.getOrDefault(name, "").strip();
+            // As atoi reads it: "4,2" is 4.
+            String digits = value.replaceFirst("\\D.*", "");
+            if (!digits.isEmpty() && digits.length() < 10 && Integer.parseInt(digits) > 0) {
+                return Math.min(cores, Integer.parseInt(digits));
+            }
+        }
+        return cores;
+    }
+
+    /** What OpenBLAS was told last; -1 if nothing. */
     static int count() {
         return openblas_nolapack.blas_get_num_threads();
     }

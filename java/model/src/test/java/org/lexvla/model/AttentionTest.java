@@ -109,7 +109,6 @@ class AttentionTest {
             Attention.of(y, y, y).sum().backward();
             assertThat(seen.counts).containsOnly(1);
         }
-        assertThat(ProductThreads.several()).isEqualTo(ProductThreads.count() > 1);
     }
 
     private static Tensor tokens(RandomSource random) {

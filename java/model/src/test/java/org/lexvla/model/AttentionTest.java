@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.openblas.presets.openblas_nolapack;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorBase;
 import org.bytedeco.pytorch.VoidTensorHook;
@@ -97,17 +98,20 @@ class AttentionTest {
         }
     }
 
+    /** The number is changed behind the back of {@link ProductThreads}, so that it would be seen to be set. */
     @Test
     @SuppressWarnings("try")
     void nothingIsSetWhereOneThreadWasAskedFor(RandomSource random) {
         try (PointerScope scope = new PointerScope();
                 ProductThreads one = ProductThreads.use(1)) {
+            openblas_nolapack.blas_set_num_threads(THREADS);
             Tensor x = tokens(random).requires_grad_(true);
-            Tensor y = x.add(x);
-            Seen seen = new Seen();
-            y.register_hook(seen);
-            Attention.of(y, y, y).sum().backward();
-            assertThat(seen.counts).containsOnly(1);
+            Tensor mixed = Attention.of(x.add(x), x.add(x), x.add(x));
+            Seen behind = new Seen();
+            mixed.register_hook(behind);
+            mixed.sum().backward();
+            assertThat(behind.counts).containsExactly(THREADS);
+            assertThat(ProductThreads.count()).isEqualTo(THREADS);
         }
     }
 

@@ -88,7 +88,7 @@ final class EncodeCommand implements Callable<Integer> {
             converter = PruningConverter.class,
             description =
                     "Leave out weak words, as search engines name it: max_ratio=0.1 (below a tenth of the largest),"
-                            + " top_k=128, abs_value=0.02, alpha_mass=0.9 (the strongest that have nine tenths of the sum).")
+                            + " top_k=128, abs_value=0.02, alpha_mass=0.9 (the strongest that have at most nine tenths of the sum).")
     private Pruning pruning;
 
     @Option(

@@ -6,8 +6,10 @@ import java.util.stream.Collectors;
 import org.lexvla.lexical.LexicalVector;
 
 /**
- * Leaves out the weakest words of a vector, so that an index is smaller and a query faster. Types and their names are those of
- * OpenSearch's sparse encoding processor.
+ * Leaves out the weakest words of a vector, so that an index is smaller and a query faster. Types, their names and what they keep are
+ * those of OpenSearch's sparse encoding processor ({@code prune_type} and {@code prune_ratio}), so that what was pruned here fits what
+ * a cluster prunes; only that {@link Type#ALPHA_MASS} keeps the strongest word of a vector always, where OpenSearch leaves nothing of
+ * a vector whose strongest word has more than the share.
  *
  * @param type  which words stay
  * @param ratio what the type makes of it
@@ -21,7 +23,7 @@ public record Pruning(Type type, double ratio) {
         TOP_K,
         /** Words of at least the weight {@code ratio}; 0 or more. */
         ABS_VALUE,
-        /** The strongest words that together have {@code ratio} of the sum of all weights; ratio in (0, 1]. */
+        /** The strongest words that together have at most {@code ratio} of the sum of all weights, at least one; ratio in (0, 1]. */
         ALPHA_MASS;
 
         /** As engines write it. */
@@ -100,23 +102,21 @@ public record Pruning(Type type, double ratio) {
         if (type == Type.TOP_K) {
             return Math.min(order.length, (int) ratio);
         }
+        // In float32, as engines reckon: a weight of 0.02 is one of at least 0.02.
+        float bound = (float) ratio;
+        float least = type == Type.MAX_RATIO ? bound * weights[order[0]] : bound;
         double total = 0;
-        for (float weight : weights) {
-            total += weight;
+        for (int i : order) {
+            total += weights[i];
         }
-        double largest = weights[order[0]];
         double mass = 0;
         for (int i = 0; i < order.length; i++) {
-            double weight = weights[order[i]];
-            boolean stays = switch (type) {
-                case MAX_RATIO -> weight >= ratio * largest;
-                case ABS_VALUE -> weight >= ratio;
-                default -> mass < ratio * total;
-            };
+            float weight = weights[order[i]];
+            mass += weight;
+            boolean stays = type == Type.ALPHA_MASS ? i == 0 || mass <= ratio * total : weight >= least;
             if (!stays) {
                 return i;
             }
-            mass += weight;
         }
         return order.length;
     }

@@ -31,7 +31,10 @@ class PruningTest {
         assertKept("abs_value=7");
         // 6 of 15 is two fifths.
         assertKept("alpha_mass=0.4", 4);
-        assertKept("alpha_mass=0.41", 3, 4);
+        assertKept("alpha_mass=0.59", 4);
+        assertKept("alpha_mass=0.6", 3, 4);
+        // Even the strongest has more: OpenSearch would leave nothing, here it stays.
+        assertKept("alpha_mass=0.39", 4);
         assertKept("alpha_mass=1", 1, 2, 3, 4, 5);
         LexicalVector empty = LexicalVector.of(WORDS, new int[0], new float[0]);
         assertThat(Pruning.parse("alpha_mass=0.5").apply(empty)).isEqualTo(empty);
@@ -75,11 +78,30 @@ class PruningTest {
                 }
             }
             if (type == Pruning.Type.ALPHA_MASS) {
-                assertThat(mass).isGreaterThanOrEqualTo(pruning.ratio() * total - 1e-9);
-                assertThat(mass - weakest)
-                        .as("without the last it is too little")
-                        .isLessThan(pruning.ratio() * total);
+                if (kept.active() > 1) {
+                    assertThat(mass).isLessThanOrEqualTo(pruning.ratio() * total + 1e-9);
+                }
+                double next = 0;
+                for (int i = 0; i < active; i++) {
+                    next = stays[i] ? next : Math.max(next, weights[i]);
+                }
+                if (kept.active() < active) {
+                    assertThat(mass + next)
+                            .as("with one more it is too much")
+                            .isGreaterThan(pruning.ratio() * total - 1e-9);
+                }
             }
+        }
+    }
+
+    @Test
+    void aWeightOfTheBoundStays() {
+        // Some of these are below their decimal in float32, and others above.
+        for (String decimal : List.of("0.02", "0.1", "0.3", "0.7", "0.9")) {
+            float weight = Float.parseFloat(decimal);
+            LexicalVector vector = LexicalVector.of(WORDS, new int[] {1, 2}, new float[] {1, weight});
+            assertThat(Pruning.parse("abs_value=" + decimal).apply(vector)).isEqualTo(vector);
+            assertThat(Pruning.parse("max_ratio=" + decimal).apply(vector)).isEqualTo(vector);
         }
     }
 

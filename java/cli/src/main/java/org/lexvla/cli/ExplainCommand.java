@@ -175,6 +175,12 @@ final class ExplainCommand implements Callable<Integer> {
         BufferedImage square = seen.draw(picture, size);
         sheet.add(ExplanationSheet.Panel.of(
                 image.getFileName().toString(),
+                String.format(
+                        Locale.ROOT,
+                        "the square the model sees of %d × %d pixels%s",
+                        picture.getWidth(),
+                        picture.getHeight(),
+                        patches == null ? "" : "; the chosen patches are framed"),
                 patches == null ? square : HeatMap.frame(square, patches, seen.columns())));
         LexicalVector whole = found.whole();
         show("words of the picture", "picture", whole);
@@ -185,12 +191,17 @@ final class ExplainCommand implements Callable<Integer> {
         if (asked != null) {
             float[] heat = found.heat(text);
             int frames = framed != null ? framed : Math.max(1, heat.length / 20);
-            sheet.add(ExplanationSheet.Panel.of(
-                    "“" + asked + "”", HeatMap.over(square, heat, seen.columns(), frames, 1)));
             List<WeightedWord> shares = whole.explain(text, words);
+            String title = String.format(Locale.ROOT, "“%s”: %.4f", asked, whole.dot(text));
+            sheet.add(ExplanationSheet.Panel.of(
+                    title,
+                    (shares.isEmpty() ? "no word shared with the picture; " : "") + scale(heat, frames),
+                    HeatMap.over(square, heat, seen.columns(), frames, 1)));
             lists.add(new ExplainPage.Listed(
-                    String.format(Locale.ROOT, "“%s”: %.4f", asked, whole.dot(text)),
-                    "The score of picture and text, split by the words they share.",
+                    title,
+                    shares.isEmpty()
+                            ? "Picture and text share no word."
+                            : "The score of picture and text, split by the words they share.",
                     shares));
             console.line(
                     "“%s” scores %.4f: %s",
@@ -215,11 +226,33 @@ final class ExplainCommand implements Callable<Integer> {
 
     private void show(String title, String key, LexicalVector vector) {
         List<WeightedWord> strongest = vector.top(words);
-        sheet.add(ExplanationSheet.Panel.of(title, strongest));
-        lists.add(new ExplainPage.Listed(
-                title, vector.active() + " active words; the strongest, with their weights.", strongest));
-        console.line("%s: %s", title, text(strongest));
+        String active = Count.of(vector.active(), "active word");
+        ExplanationSheet.Panel panel = ExplanationSheet.Panel.of(
+                title,
+                strongest.isEmpty()
+                        ? "no active word: none has the weight that the model asks for"
+                        : String.format(Locale.ROOT, "%s; height is weight, %s the largest", active, strongest.get(0)),
+                strongest);
+        sheet.add(panel);
+        lists.add(new ExplainPage.Listed(title, active + "; the strongest, with their weights.", strongest));
+        console.line("%s: %s", title, strongest.isEmpty() ? "none" : text(strongest));
         result.put(key, strongest);
+    }
+
+    /** What the shades of a map of patches mean. */
+    private static String scale(float[] heat, int frames) {
+        float low = Float.POSITIVE_INFINITY;
+        float high = Float.NEGATIVE_INFINITY;
+        for (float score : heat) {
+            low = Math.min(low, score);
+            high = Math.max(high, score);
+        }
+        if (!(high > low)) {
+            return String.format(Locale.ROOT, "every patch scores %.3f", high);
+        }
+        String framed =
+                frames == 0 ? "" : frames == 1 ? "; the highest is framed" : "; the " + frames + " highest are framed";
+        return String.format(Locale.ROOT, "patch scores: %.3f grey, %.3f in full colour%s", low, high, framed);
     }
 
     private static String text(List<WeightedWord> words) {

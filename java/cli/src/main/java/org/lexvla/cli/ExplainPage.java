@@ -37,7 +37,9 @@ final class ExplainPage {
                     .append(Html.escape(panel.title()))
                     .append("</figcaption>")
                     .append(panel.image() == null ? panel.cloud().toSvg() : Html.image(panel.image(), panel.title()))
-                    .append("</figure>\n");
+                    .append("<p>")
+                    .append(Html.escape(panel.note()))
+                    .append("</p></figure>\n");
         }
         page.append("</div>\n<div class=lists>");
         for (Listed list : lists) {

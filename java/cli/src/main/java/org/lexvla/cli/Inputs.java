@@ -2,6 +2,7 @@ package org.lexvla.cli;
 
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileVisitOption;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -29,8 +30,10 @@ final class Inputs {
         require(data);
         List<Picture> pictures = new ArrayList<>();
         if (Files.isDirectory(data)) {
-            try (Stream<Path> walk = Files.walk(data)) {
-                walk.filter(file -> Files.isRegularFile(file) && isPicture(file))
+            // Data sets are often links into a store. A link that leads nowhere is a picture that cannot be read, and
+            // named as such.
+            try (Stream<Path> walk = Files.walk(data, FileVisitOption.FOLLOW_LINKS)) {
+                walk.filter(file -> isPicture(file) && !Files.isDirectory(file))
                         .sorted()
                         .forEach(file ->
                                 pictures.add(new Picture(data.relativize(file).toString(), file)));

@@ -33,7 +33,7 @@ record PairedVectors(LexicalBatch pictures, LexicalBatch texts, int[] owner, Lis
         List<CaptionedPictures.Picture> missing = data.missing();
         if (missing.size() == data.pictures().size()) {
             throw new IllegalArgumentException("of " + Count.of(missing.size(), "picture") + " none is there, not even "
-                    + missing.get(0).file() + ": say where they lie with --images");
+                    + missing.get(0).file() + "; say where they lie (--images, of a JSON file)");
         }
         Set<CaptionedPictures.Picture> absent = Set.copyOf(missing);
         Encoder encoder = new Encoder(model, sparsification, allocator, console);

@@ -26,6 +26,10 @@ public final class Progress implements AutoCloseable {
     private final long start = System.nanoTime();
     private long lastLine = start;
     private long done;
+    /** Where the first step ended: what a run before had done, and what the first step takes longer, is no measure of the speed. */
+    private long first = -1;
+
+    private long firstAt;
     private String note = "";
 
     private Progress(String task, String unit, long total, ProgressBar bar) {
@@ -58,19 +62,33 @@ public final class Progress implements AutoCloseable {
             return;
         }
         long now = System.nanoTime();
+        if (first < 0) {
+            first = done;
+            firstAt = now;
+        }
         if (!TERMINAL && now - lastLine >= BETWEEN_LINES.toNanos()) {
             lastLine = now;
             double seconds = (now - start) / 1e9;
             System.err.printf(
                     Locale.ROOT,
-                    "%s: %d%s %s, %.0f s%s%n",
+                    "%s: %d%s %s, %.0f s%s%s%n",
                     task,
                     done,
                     total < 0 ? "" : " of " + total,
                     unit,
                     seconds,
+                    speed((now - firstAt) / 1e9),
                     note.isEmpty() ? "" : ", " + note);
         }
+    }
+
+    private String speed(double seconds) {
+        if (done == first) {
+            return "";
+        }
+        double perSecond = (done - first) / seconds;
+        String left = total < 0 ? "" : String.format(Locale.ROOT, ", about %.0f s left", (total - done) / perSecond);
+        return String.format(Locale.ROOT, perSecond < 10 ? ", %.2f a second%s" : ", %.0f a second%s", perSecond, left);
     }
 
     /** One more is done. */

@@ -135,7 +135,7 @@ class ModelCommandsTest {
         assertThat(all.get("heat")).hasSize(64);
         BufferedImage drawn = ImageIO.read(new File(panels));
         assertThat(drawn.getWidth()).isEqualTo(32 + 4 * 832);
-        assertThat(drawn.getHeight()).isEqualTo(896);
+        assertThat(drawn.getHeight()).isEqualTo(920);
         assertThat(drawn.getRGB(4, 4)).as("white paper").isEqualTo(0xFFFFFFFF);
 
         Path page = directory.resolve("explained.html");
@@ -154,7 +154,14 @@ class ModelCommandsTest {
         assertThat(said.code()).as(said.err()).isZero();
         assertThat(page)
                 .content()
-                .contains("words of patches 3, 4", "“a red &lt;boat&gt;”", "data:image/png;base64,", "<svg")
+                .contains(
+                        "words of patches 3, 4",
+                        "the square the model sees of 112 × 112 pixels; the chosen patches are framed",
+                        "; height is weight, ",
+                        "“a red &lt;boat&gt;”: ",
+                        "the 3 highest are framed",
+                        "data:image/png;base64,",
+                        "<svg")
                 // A blank before: the pictures are written in letters, of which "href" may be four.
                 .doesNotContain("src=\"http", " href=", "<boat>");
         assertFails(

@@ -35,7 +35,7 @@ import org.lexvla.training.TrainingConfig;
  * How long the page of {@code lexvla serve} waits for an answer: {@code POST /api/search} over HTTP, one request after the other, in an index
  * of many generated vectors of as many words as the paper's have, 1081. The hits are 24, each with its score split by word.
  *
- * <pre>java -cp benchmarks/target/benchmarks.jar org.lexvla.benchmarks.ServeLatency DIRECTORY [VECTORS [WORDS]]</pre>
+ * <pre>java --add-opens=java.base/java.nio=ALL-UNNAMED -cp benchmarks/target/benchmarks.jar org.lexvla.benchmarks.ServeLatency DIRECTORY [VECTORS [WORDS]]</pre>
  *
  * <p>Texts go through a tiny language model, so that their time is that of search and server: add the encoding by a model of yours. It is
  * not trained, so that its texts have more words than those of a trained one; how many is printed.

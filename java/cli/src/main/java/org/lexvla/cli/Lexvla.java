@@ -2,6 +2,7 @@ package org.lexvla.cli;
 
 import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
@@ -11,7 +12,9 @@ import java.util.logging.Level;
 import java.util.logging.Logger;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The commands of {@code ./lexvla}. Exit codes: 0 done, 1 failed, 2 wrong use. */
 @Command(
@@ -55,9 +58,22 @@ public final class Lexvla {
         LUCENE.setLevel(Level.SEVERE);
         return new CommandLine(new Lexvla())
                 .setExecutionExceptionHandler(Lexvla::fail)
+                .setParameterExceptionHandler(Lexvla::refuse)
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setUsageHelpAutoWidth(true)
                 .execute(arguments);
+    }
+
+    /** What was wrong, and how the command is called: the whole help would push the one line that matters off the screen. */
+    private static int refuse(ParameterException wrong, String[] arguments) {
+        CommandLine command = wrong.getCommandLine();
+        PrintWriter out = command.getErr();
+        String name = command.getCommandSpec().qualifiedName();
+        out.println(name + ": " + wrong.getMessage());
+        UnmatchedArgumentException.printSuggestions(wrong, out);
+        out.print(command.getHelp().fullSynopsis());
+        out.println("./" + name + " --help says more.");
+        return command.getCommandSpec().exitCodeOnInvalidInput();
     }
 
     /** What a user can mend is one line; what is our fault comes with its stack trace. */

@@ -24,6 +24,18 @@ class LexvlaTest {
     }
 
     @Test
+    void wrongUseIsToldInAFewLines() {
+        TinyRun.Said said = TinyRun.lexvla("search", "--index", "x", "--words", "boat");
+        assertThat(said.code()).isEqualTo(2);
+        assertThat(said.err())
+                .startsWith("lexvla search: Value for option")
+                .contains("--index=INDEX", "./lexvla search --help says more.")
+                .doesNotContain("Examples")
+                .hasLineCount(5);
+        assertThat(TinyRun.lexvla("serch").err()).contains("Did you mean: lexvla search");
+    }
+
+    @Test
     void oneIsNoPlural() {
         assertThat(Count.of(1, "picture")).isEqualTo("1 picture");
         assertThat(Count.of(0, "picture")).isEqualTo("0 pictures");

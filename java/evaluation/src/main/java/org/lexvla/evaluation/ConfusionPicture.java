@@ -81,9 +81,33 @@ public final class ConfusionPicture {
             drawing.text(margin - 6, middle, Drawing.Anchor.END, letters, NAMES, names.get(i));
             drawing.upright(middle, margin - 6, Drawing.Anchor.START, letters, NAMES, names.get(i));
         }
+        if (classes > NUMBERED) {
+            scale(drawing);
+        }
         double centre = (margin + end) / 2;
         drawing.upright(16, centre, Drawing.Anchor.MIDDLE, 13, NAMES, "true class");
         drawing.text(centre, 18, Drawing.Anchor.MIDDLE, 13, NAMES, "predicted class (share of the row, %)");
+    }
+
+    /** In the corner that the names leave free: which shade is which share, where the cells do not say it. */
+    private void scale(Drawing drawing) {
+        int steps = 5;
+        double left = 28;
+        double top = 30;
+        for (int step = 0; step < steps; step++) {
+            Color shade = Magma.mix(Color.WHITE, FULL, step / (steps - 1.0));
+            drawing.rectangle(left + step * cell, top, cell, cell, shade);
+        }
+        double right = left + (double) steps * cell;
+        for (int line = 0; line < 2; line++) {
+            double across = top + (double) line * cell;
+            double down = line == 0 ? left : right;
+            drawing.line(left, across, right, across, GRID);
+            drawing.line(down, top, down, top + cell, GRID);
+        }
+        double below = top + cell + letters + 1;
+        drawing.text(left, below, Drawing.Anchor.START, letters, NAMES, "0");
+        drawing.text(right, below, Drawing.Anchor.END, letters, NAMES, "100 %");
     }
 
     private void cell(Drawing drawing, int truth, int predicted, double share) {

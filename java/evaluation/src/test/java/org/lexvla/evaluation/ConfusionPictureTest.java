@@ -14,7 +14,9 @@ class ConfusionPictureTest {
         ConfusionMatrix matrix = new ConfusionMatrix(2);
         matrix.add(new int[] {0, 0, 0, 0, 1}, new int[] {0, 0, 0, 1, 1});
         ConfusionPicture picture = new ConfusionPicture(matrix, List.of("fox", "sea"));
-        assertThat(picture.toSvg()).contains(">fox<", ">sea<", ">75<", ">25<", ">100<", "true class");
+        assertThat(picture.toSvg())
+                .contains(">fox<", ">sea<", ">75<", ">25<", ">100<", "true class")
+                .doesNotContain("100 %");
         BufferedImage image = picture.toImage();
         // 44 + 0.62 * 12 * 3 letters before the cells, 28 pixels each, all at twice the size; off the numbers.
         int first = 2 * (44 + 23) + 8;
@@ -25,12 +27,12 @@ class ConfusionPictureTest {
     }
 
     @Test
-    void manyClassesHaveNoNumbersAndNamesMustFit() {
+    void manyClassesHaveAScaleInPlaceOfNumbersAndNamesMustFit() {
         ConfusionMatrix matrix = new ConfusionMatrix(80);
         matrix.add(new int[] {3}, new int[] {3});
         assertThat(new ConfusionPicture(matrix, Collections.nCopies(80, "x")).toSvg())
                 .doesNotContain(">100<")
-                .contains("#51127c");
+                .contains("#51127c", ">100 %<");
         assertThatThrownBy(() -> new ConfusionPicture(matrix, List.of("a")))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("1 names for 80 classes");

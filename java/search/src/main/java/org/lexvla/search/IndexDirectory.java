@@ -99,7 +99,10 @@ final class IndexDirectory {
         try {
             return new IndexDirectory(directory, JSON.readTree(Files.readAllBytes(file)));
         } catch (NoSuchFileException e) {
-            throw new IOException("no index at " + directory + ": " + INDEX + " is missing; make one with create", e);
+            throw new IOException(
+                    "no index at " + directory + ": " + INDEX
+                            + " is missing; make one with 'lexvla index', or create of its class",
+                    e);
         } catch (JsonProcessingException e) {
             throw new IOException(file + " is not JSON, perhaps cut short: " + e.getOriginalMessage(), e);
         }

@@ -23,8 +23,11 @@ final class JsonErrors extends ErrorHandler {
             response.getHeaders().put(header);
         }
         response.getHeaders().put(HttpHeader.CONTENT_TYPE, "application/json");
-        byte[] bytes =
-                Answer.json(code, Map.of("error", HttpStatus.getMessage(code))).bytes();
+        // Nothing failed here: a client that speaks no version of HTTP is as wrong as one that speaks no HTTP.
+        int status = code == HttpStatus.HTTP_VERSION_NOT_SUPPORTED_505 ? HttpStatus.BAD_REQUEST_400 : code;
+        response.setStatus(status);
+        byte[] bytes = Answer.json(status, Map.of("error", HttpStatus.getMessage(code)))
+                .bytes();
         response.write(true, ByteBuffer.wrap(bytes), callback);
     }
 }

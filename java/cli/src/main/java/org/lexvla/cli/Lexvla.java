@@ -101,11 +101,10 @@ public final class Lexvla {
     /** What a person is told of a failure. */
     static String message(Throwable failure) {
         if (failure instanceof UncheckedIOException) {
+            String own = failure.getMessage();
             String cause = message(failure.getCause());
-            // Without a text of its own it repeats the cause with the name of its class.
-            return failure.getMessage().equals(failure.getCause().toString())
-                    ? cause
-                    : failure.getMessage() + ": " + cause;
+            // Without a text of its own it repeats the cause with the name of its class, or has none.
+            return own == null || own.equals(failure.getCause().toString()) ? cause : own + ": " + cause;
         }
         // The messages of these are the bare path.
         if (failure instanceof NoSuchFileException || failure instanceof FileNotFoundException) {

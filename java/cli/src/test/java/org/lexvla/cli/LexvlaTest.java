@@ -18,6 +18,9 @@ class LexvlaTest {
                 .isEqualTo("captions: no such file: a.tsv");
         // Without a text of its own, the cause's alone.
         assertThat(Lexvla.message(new UncheckedIOException(full))).isEqualTo("No space left on device");
+        assertThat(Lexvla.message(new UncheckedIOException(null, full))).isEqualTo("No space left on device");
+        assertThat(Lexvla.message(new UncheckedIOException(null, new IOException())))
+                .isEqualTo("java.io.IOException");
         assertThat(Lexvla.message(new UncheckedIOException(new NoSuchFileException("a.tsv"))))
                 .isEqualTo("no such file: a.tsv");
         assertThat(Lexvla.message(new IllegalStateException())).isEqualTo("java.lang.IllegalStateException");

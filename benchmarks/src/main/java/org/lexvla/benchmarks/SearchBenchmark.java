@@ -49,7 +49,7 @@ public class SearchBenchmark implements Accounted {
     private static final int K = 10;
     private static final int BYTES_PER_ENTRY = 3;
 
-    /** Vectors that are searched; a million takes 12 GB. */
+    /** Vectors that are searched; a million takes 12 GB, and three minutes to draw. */
     @Param({"100000", "1000000"})
     public int vectors;
 

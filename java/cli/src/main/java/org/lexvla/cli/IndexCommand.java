@@ -48,7 +48,7 @@ final class IndexCommand implements Callable<Integer> {
             defaultValue = "exact",
             paramLabel = "ENGINE",
             description =
-                    "What will search the index: exact (all vectors in memory, every query against all of them), lucene (an"
+                    "What will search the index: exact (all vectors in memory, scores of float32), lucene (an"
                             + " inverted index on disk; weights keep 9 bits, scores are within 0.2 %%) or opensearch (the"
                             + " same in a cluster) (default: ${DEFAULT-VALUE}).")
     private SearchIndex.Engine engine;

@@ -152,6 +152,21 @@ class PageTest {
     }
 
     @Test
+    void theSuggestionThatIsMarkedIsTheOneThatIsReadOut() throws Exception {
+        open("");
+        browser.click("#word");
+        // No word begins so: the first row says it, and is no suggestion.
+        browser.type("squqre");
+        browser.until("document.querySelector('#suggestions .note') !== null");
+        browser.press("ArrowDown", 40);
+        assertThat(browser.evaluate("document.getElementById(document.querySelector('#word')"
+                                + ".getAttribute('aria-activedescendant')).getAttribute('aria-selected')")
+                        .asText())
+                .isEqualTo("true");
+        assertThat(text("#suggestions [aria-selected=true]")).isEqualTo("square");
+    }
+
+    @Test
     void anUnknownWordIsSaidAndNearOnesAreOffered() throws Exception {
         open("");
         browser.click("#word");
@@ -224,6 +239,25 @@ class PageTest {
         browser.click("#close");
         assertThat(browser.evaluate("document.querySelector('#picture').open").asBoolean())
                 .isFalse();
+    }
+
+    @Test
+    void anAnswerThatComesLateChangesNothing() throws Exception {
+        open("#q=a+white+square");
+        browser.until("document.querySelector('.score') !== null");
+        browser.click(".card");
+        browser.until("document.querySelectorAll('#list .bar').length > 1");
+        browser.evaluate("{ const at = window.fetch; let first = true; window.late = false;"
+                + " window.fetch = async (address, how) => { const answer = await at(address, how);"
+                + " if (first && String(address).includes('/api/heat')) { first = false;"
+                + " await new Promise(done => setTimeout(done, 400)); setTimeout(() => { window.late = true; }, 50); }"
+                + " return answer; }; }");
+        browser.evaluate("[...document.querySelectorAll('#list .bar')].slice(0, 2).forEach(bar => bar.click())");
+        String second = browser.evaluate("document.querySelectorAll('#list b')[1].textContent")
+                .asText();
+        browser.until("document.querySelector('#found').textContent.startsWith('“" + second + "”')");
+        browser.until("window.late");
+        assertThat(text("#found")).startsWith("“" + second + "”");
     }
 
     /** What is drawn over the picture. */

@@ -11,6 +11,7 @@ export class PictureView {
   #columns = 1;
   #chosen = new Set();
   #heat = null;
+  #sought = null;
   #cursor = -1;
   #drag = null;
   #whole = null;
@@ -68,6 +69,7 @@ export class PictureView {
     this.#which = which;
     this.#chosen = new Set();
     this.#heat = null;
+    this.#sought = null;
     this.#cursor = -1;
     this.#whole = null;
     $('name').textContent = which.id ? name(which.id) : 'Your picture';
@@ -131,10 +133,12 @@ export class PictureView {
   }
 
   async #seek(what) {
+    this.#sought = what;
     const which = this.#which;
     await this.#try(async () => {
       const answer = await post('/api/heat', {...which, ...what}, this.#asked.signal);
-      if (which !== this.#which) {
+      // Somebody may have asked for something else meanwhile, or for nothing.
+      if (what !== this.#sought) {
         return;
       }
       this.#heat = answer.heat;
@@ -149,12 +153,14 @@ export class PictureView {
 
   #forget() {
     this.#heat = null;
+    this.#sought = null;
     $('found').textContent = '';
     this.#draw();
   }
 
   async #choose(patches) {
-    this.#chosen = new Set(patches);
+    const chosen = new Set(patches);
+    this.#chosen = chosen;
     $('clear').hidden = patches.length === 0;
     this.#draw();
     if (patches.length === 0) {
@@ -166,7 +172,7 @@ export class PictureView {
     const which = this.#which;
     await this.#try(async () => {
       const answer = await post('/api/region', {...which, patches}, this.#asked.signal);
-      if (which === this.#which && this.#chosen.size === patches.length) {
+      if (chosen === this.#chosen) {
         this.#tell(answer, patches.length === 1 ? 'Words of one patch' : `Words of ${patches.length} patches`);
       }
     });

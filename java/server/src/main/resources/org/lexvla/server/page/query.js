@@ -171,7 +171,7 @@ export class Query {
       at = index;
       [...list.children].forEach((option, i) => option.setAttribute('aria-selected', String(i === at)));
       if (at >= 0) {
-        input.setAttribute('aria-activedescendant', `suggestion-${at}`);
+        input.setAttribute('aria-activedescendant', list.children[at].id);
         list.children[at].scrollIntoView({block: 'nearest'});
       } else {
         input.removeAttribute('aria-activedescendant');

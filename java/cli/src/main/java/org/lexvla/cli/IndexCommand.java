@@ -47,10 +47,9 @@ final class IndexCommand implements Callable<Integer> {
             names = "--engine",
             defaultValue = "exact",
             paramLabel = "ENGINE",
-            description =
-                    "What will search the index: exact (all vectors in memory, scores of float32), lucene (an"
-                            + " inverted index on disk; weights keep 9 bits, scores are within 0.2 %%) or opensearch (the"
-                            + " same in a cluster) (default: ${DEFAULT-VALUE}).")
+            description = "What will search the index: exact (all vectors in memory, scores of float32), lucene (an"
+                    + " inverted index on disk; weights keep 9 bits, scores are within 0.2 %%) or opensearch (the"
+                    + " same in a cluster) (default: ${DEFAULT-VALUE}).")
     private SearchIndex.Engine engine;
 
     @Option(

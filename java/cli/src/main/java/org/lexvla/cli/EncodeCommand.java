@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
 import org.lexvla.lexical.LexicalBatch;
@@ -129,9 +130,13 @@ final class EncodeCommand implements Callable<Integer> {
         }
         List<Inputs.Picture> pictures = what == What.IMAGES ? Inputs.pictures(data) : List.of();
         List<Inputs.Text> texts = what == What.TEXTS ? Inputs.texts(data) : List.of();
-        List<String> names = what == What.IMAGES
-                ? pictures.stream().map(Inputs.Picture::id).toList()
-                : texts.stream().map(text -> text.id() + "\t" + text.text()).toList();
+        int inputs = pictures.size() + texts.size();
+        // One after the other: a list of them would be as large as the inputs themselves, of which there may be
+        // millions.
+        String digest = digest(
+                what == What.IMAGES
+                        ? pictures.stream().map(Inputs.Picture::id)
+                        : texts.stream().map(text -> text.id() + "\t" + text.text()));
         try (BufferAllocator allocator = new RootAllocator();
                 LexVla encoder = LexVla.load(model, device.get())) {
             Vocabulary vocabulary = encoder.vocabulary();
@@ -140,10 +145,11 @@ final class EncodeCommand implements Callable<Integer> {
             }
             Sparsification kept = sparsity.get(encoder);
             Path beside = out.resolveSibling(out.getFileName() + ".parts");
-            VectorParts parts = VectorParts.open(beside, settings(names, kept, vocabulary), vocabulary, allocator);
+            VectorParts parts = VectorParts.open(
+                    beside, settings(inputs + " with the digest " + digest, kept, vocabulary), vocabulary, allocator);
             int resumed = parts.inputs();
             if (resumed > 0) {
-                console.line("going on after %d of %d, found in %s", resumed, names.size(), beside);
+                console.line("going on after %d of %d, found in %s", resumed, inputs, beside);
             }
             Encoder work = new Encoder(encoder, kept, allocator, console);
             Encoder.Time time;
@@ -207,8 +213,7 @@ final class EncodeCommand implements Callable<Integer> {
     }
 
     /** What must be the same for the vectors of two runs to belong together. */
-    private Map<String, String> settings(List<String> names, Sparsification kept, Vocabulary vocabulary)
-            throws IOException {
+    private Map<String, String> settings(String inputs, Sparsification kept, Vocabulary vocabulary) throws IOException {
         Map<String, String> settings = new LinkedHashMap<>();
         settings.put("what", what.name());
         settings.put("model", model.toAbsolutePath().normalize().toString());
@@ -219,19 +224,19 @@ final class EncodeCommand implements Callable<Integer> {
                         ? Files.size(weights) + " bytes of " + Files.getLastModifiedTime(weights)
                         : "none");
         settings.put("vocabulary", vocabulary.fingerprint());
-        settings.put("inputs", names.size() + " with the digest " + digest(names));
+        settings.put("inputs", inputs);
         settings.put("kept", String.valueOf(kept));
         settings.put("pruning", String.valueOf(pruning));
         return settings;
     }
 
-    private static String digest(List<String> names) {
+    private static String digest(Stream<String> names) {
         try {
             MessageDigest sha = MessageDigest.getInstance("SHA-256");
-            for (String name : names) {
+            names.forEach(name -> {
                 sha.update(name.getBytes(StandardCharsets.UTF_8));
                 sha.update((byte) '\n');
-            }
+            });
             return HexFormat.of().formatHex(sha.digest(), 0, 8);
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException("every Java runtime has SHA-256", e);

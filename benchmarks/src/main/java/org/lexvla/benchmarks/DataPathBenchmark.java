@@ -31,6 +31,7 @@ import org.lexvla.model.DinoV2Config;
 import org.lexvla.model.ImageTransform;
 import org.lexvla.model.InitOptions;
 import org.lexvla.model.LexVla;
+import org.lexvla.model.PictureEncoder;
 import org.lexvla.model.PictureLoader;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -66,6 +67,8 @@ import org.openjdk.jmh.annotations.Warmup;
 public class DataPathBenchmark implements Accounted {
     private static final int PATCH = 14;
     private static final int SIDE = 224;
+    /** As many as {@link LexVla} takes through the towers together; more it would share out. */
+    private static final int BATCH = 16;
 
     /** Directory that {@code lexvla demo --out} made; relative to where the benchmark runs. */
     @Param("demo")
@@ -83,7 +86,7 @@ public class DataPathBenchmark implements Accounted {
     private LexVla model;
     private Sparsification how;
     private List<Path> files;
-    private List<FloatBuffer> ready;
+    private FloatBuffer ready;
     private Path made;
     private Path out;
     private double waited;
@@ -100,14 +103,10 @@ public class DataPathBenchmark implements Accounted {
         }
         how = model.config().sparsification();
         out = Files.createTempFile("vectors", ".arrow");
-        ready = new ArrayList<>();
-        try (PictureLoader<Path> loader = loader()) {
-            while (loader.hasNext()) {
-                FloatBuffer batch = room();
-                fill(loader, batch);
-                ready.add(batch);
-            }
-        }
+        ready = FloatBuffer.allocate(
+                Math.multiplyExact(pictures, model.transform().elements()));
+        read(ready);
+        ready.flip();
         prove();
     }
 
@@ -145,20 +144,16 @@ public class DataPathBenchmark implements Accounted {
 
     private void prove() throws IOException {
         files();
-        int row = 0;
-        try (LexicalBatch.Stored stored = LexicalBatch.read(out, model.vocabulary(), allocator)) {
-            for (FloatBuffer batch : ready) {
-                try (LexicalBatch vectors = model.encodePixels(batch, how)) {
-                    for (int i = 0; i < vectors.size(); i++, row++) {
-                        if (!vectors.get(i).equals(stored.batch().get(row))) {
-                            throw new IllegalStateException(
-                                    "the vector of " + stored.ids().get(row) + " differs");
-                        }
-                    }
+        try (LexicalBatch.Stored stored = LexicalBatch.read(out, model.vocabulary(), allocator);
+                LexicalBatch vectors = model.encodePixels(ready.duplicate(), how)) {
+            for (int i = 0; i < pictures; i++) {
+                if (!vectors.get(i).equals(stored.batch().get(i))) {
+                    throw new IllegalStateException(
+                            "the vector of " + stored.ids().get(i) + " differs");
                 }
             }
         }
-        proof = String.format(Locale.ROOT, "matches: %d vectors of both ways are equal", row);
+        proof = String.format(Locale.ROOT, "matches: %d vectors of both ways are equal", pictures);
     }
 
     /** Frees everything. */
@@ -237,83 +232,72 @@ public class DataPathBenchmark implements Accounted {
         return data.toByteArray();
     }
 
-    private PictureLoader<Path> loader() {
-        return PictureLoader.ofFiles(files.iterator(), file -> file, model.transform());
-    }
-
-    private FloatBuffer room() {
-        return FloatBuffer.allocate(LexVla.TOGETHER * model.transform().elements());
-    }
-
-    /** Takes the pictures of a batch and returns their names. */
-    private static List<String> fill(PictureLoader<Path> loader, FloatBuffer batch) throws IOException {
-        List<String> names = new ArrayList<>();
-        batch.clear();
-        while (batch.hasRemaining() && loader.hasNext()) {
-            PictureLoader.Loaded<Path> loaded = loader.next(batch);
-            if (loaded.failure() != null) {
-                throw loaded.failure();
-            }
-            names.add(loaded.item().getFileName().toString());
-        }
-        batch.flip();
-        return names;
-    }
-
     /** Files in, a file out. */
     @Benchmark
-    @Against({"bare", "bareByBatch"})
+    @Against({"bareByBatch", "bare"})
     public long files() throws IOException {
         long active = 0;
-        FloatBuffer batch = room();
-        try (PictureLoader<Path> loader = loader();
+        try (PictureEncoder<Path> encoder = PictureEncoder.ofFiles(model, files.iterator(), file -> file, how);
                 LexicalFileWriter writer = LexicalFileWriter.create(out, model.vocabulary(), allocator)) {
-            while (loader.hasNext()) {
-                List<String> names = fill(loader, batch);
-                try (LexicalBatch vectors = model.encodePixels(batch, how)) {
-                    writer.write(names, vectors);
+            while (encoder.hasNext()) {
+                PictureEncoder.Encoded<Path> some = encoder.next();
+                try (LexicalBatch vectors = some.vectors()) {
+                    writer.write(names(some.pictures()), vectors);
                     active += vectors.active();
                 }
             }
             writer.commit();
-            waited = loader.waitedSeconds();
+            waited = encoder.waitedSeconds();
         }
         return active;
+    }
+
+    private static List<String> names(List<PictureLoader.Loaded<Path>> pictures) throws IOException {
+        List<String> names = new ArrayList<>();
+        for (PictureLoader.Loaded<Path> picture : pictures) {
+            if (picture.failure() != null) {
+                throw picture.failure();
+            }
+            names.add(picture.item().getFileName().toString());
+        }
+        return names;
     }
 
     /** Reading, decoding, resizing and normalising alone, on as many threads as {@code files} gives to it. */
     @Benchmark
     public long decoding() throws IOException {
+        return read(FloatBuffer.allocate(BATCH * model.transform().elements()));
+    }
+
+    /** @param room for some pictures, overwritten when it is full */
+    private long read(FloatBuffer room) throws IOException {
         long taken = 0;
-        FloatBuffer batch = room();
-        try (PictureLoader<Path> loader = loader()) {
+        try (PictureLoader<Path> loader = PictureLoader.ofFiles(files.iterator(), file -> file, model.transform())) {
             while (loader.hasNext()) {
-                taken += fill(loader, batch).size();
+                if (!room.hasRemaining()) {
+                    room.clear();
+                }
+                names(List.of(loader.next(room)));
+                taken++;
             }
         }
         return taken;
     }
 
-    /** The model alone, with as many pictures at a time as it encodes side by side. */
+    /** The model alone at its fastest on a CPU: all pictures in one call, which encodes batches side by side. */
     @Benchmark
     @Against("bareByBatch")
     public long bare() {
-        long active = 0;
-        for (FloatBuffer pixels : ready) {
-            active += encode(pixels);
-        }
-        return active;
+        return encode(ready.duplicate());
     }
 
     /** The model alone, a batch after the other. */
     @Benchmark
     public long bareByBatch() {
-        int batch = 32 * model.transform().elements();
+        int each = model.transform().elements();
         long active = 0;
-        for (FloatBuffer pixels : ready) {
-            for (int from = 0; from < pixels.limit(); from += batch) {
-                active += encode(pixels.slice(from, Math.min(batch, pixels.limit() - from)));
-            }
+        for (int from = 0; from < pictures; from += BATCH) {
+            active += encode(ready.slice(from * each, Math.min(BATCH, pictures - from) * each));
         }
         return active;
     }

@@ -2,19 +2,21 @@ package org.lexvla.cli;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.FloatBuffer;
 import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import org.apache.arrow.memory.BufferAllocator;
 import org.lexvla.lexical.LexicalBatch;
 import org.lexvla.lexical.Sparsification;
 import org.lexvla.model.LexVla;
+import org.lexvla.model.PictureEncoder;
 import org.lexvla.model.PictureLoader;
 
 /** Encodes what {@code --data} names, a batch at a time, with progress. */
 final class Encoder {
+    /** Texts of a call: at its end, streams wait for the last batch. */
+    private static final int TEXTS = 4 * LexVla.TOGETHER;
+
     private final LexVla model;
     private final Sparsification sparsification;
     private final BufferAllocator allocator;
@@ -44,7 +46,7 @@ final class Encoder {
      * How long it took.
      *
      * @param seconds in all
-     * @param waited  of them, for pictures to be read
+     * @param waited  of them, for pictures to be read, as {@link PictureEncoder#waitedSeconds} has it
      */
     record Time(double seconds, double waited) {}
 
@@ -77,39 +79,35 @@ final class Encoder {
     }
 
     /**
-     * Encodes pictures one batch after another, while the next are being read.
+     * Encodes pictures, while the next are being read.
      *
      * @param from how many of them were encoded before and are left out
      */
     Time pictures(List<Inputs.Picture> pictures, int from, Sink sink) throws IOException {
         long start = System.nanoTime();
-        Iterator<Inputs.Picture> rest = pictures.listIterator(from);
-        FloatBuffer pixels = FloatBuffer.allocate(
-                Math.multiplyExact(LexVla.TOGETHER, model.transform().elements()));
         try (Progress progress = console.progress("encode", "pictures", pictures.size());
-                PictureLoader<Inputs.Picture> loader =
-                        PictureLoader.ofFiles(rest, Inputs.Picture::file, model.transform())) {
-            for (int done = from; loader.hasNext(); ) {
-                List<String> ids = new ArrayList<>();
-                List<String> skipped = new ArrayList<>();
-                pixels.clear();
-                while (pixels.hasRemaining() && loader.hasNext()) {
-                    PictureLoader.Loaded<Inputs.Picture> loaded = loader.next(pixels);
-                    if (loaded.failure() != null) {
-                        skipped.add(loaded.item().id() + ": " + loaded.failure().getMessage());
-                    } else {
-                        ids.add(loaded.item().id());
+                PictureEncoder<Inputs.Picture> encoder = PictureEncoder.ofFiles(
+                        model, pictures.listIterator(from), Inputs.Picture::file, sparsification)) {
+            for (int done = from; encoder.hasNext(); ) {
+                PictureEncoder.Encoded<Inputs.Picture> some = encoder.next();
+                try (LexicalBatch batch = some.vectors()) {
+                    List<String> ids = new ArrayList<>();
+                    List<String> skipped = new ArrayList<>();
+                    for (PictureLoader.Loaded<Inputs.Picture> picture : some.pictures()) {
+                        if (picture.failure() == null) {
+                            ids.add(picture.item().id());
+                        } else {
+                            skipped.add(picture.item().id() + ": "
+                                    + picture.failure().getMessage());
+                        }
                     }
+                    sink.add(some.pictures().size(), ids, batch, skipped);
                 }
-                int inputs = ids.size() + skipped.size();
-                try (LexicalBatch batch = model.encodePixels(pixels.flip(), sparsification)) {
-                    sink.add(inputs, ids, batch, skipped);
-                }
-                done += inputs;
-                progress.note(String.format(Locale.ROOT, "waited %.1f s for pictures", loader.waitedSeconds()));
+                done += some.pictures().size();
+                progress.note(String.format(Locale.ROOT, "waited %.1f s for pictures", encoder.waitedSeconds()));
                 progress.to(done);
             }
-            return new Time((System.nanoTime() - start) / 1e9, loader.waitedSeconds());
+            return new Time((System.nanoTime() - start) / 1e9, encoder.waitedSeconds());
         }
     }
 
@@ -118,7 +116,7 @@ final class Encoder {
         long start = System.nanoTime();
         try (Progress progress = console.progress("encode", "texts", texts.size())) {
             for (int done = from; done < texts.size(); ) {
-                List<Inputs.Text> some = texts.subList(done, Math.min(texts.size(), done + LexVla.TOGETHER));
+                List<Inputs.Text> some = texts.subList(done, Math.min(texts.size(), done + TEXTS));
                 try (LexicalBatch batch =
                         model.encodeTexts(some.stream().map(Inputs.Text::text).toList(), sparsification)) {
                     sink.add(some.size(), some.stream().map(Inputs.Text::id).toList(), batch, List.of());

@@ -45,11 +45,13 @@ import org.lexvla.lexical.Vocabulary;
  * while another encodes is not safe.
  */
 public final class LexVla implements AutoCloseable {
-    /** Pictures or texts that go through the towers together. */
-    private static final int BATCH = 32;
+    /** Pictures or texts that go through the towers together on a CPU: more leave its caches and are slower. */
+    private static final int BATCH = 16;
+    /** The same on a device of its own. */
+    private static final int DEVICE_BATCH = 32;
     /**
      * Pictures or texts that are encoded at the same time: one batch for each of several streams. Who encodes many does best to
-     * give so many, or a multiple, at once.
+     * give a multiple of so many at once; of pictures in files, {@link PictureEncoder} takes any number.
      */
     public static final int TOGETHER = BATCH * Streams.COUNT;
 
@@ -173,28 +175,22 @@ public final class LexVla implements AutoCloseable {
     /** As {@link #encodeImages(List)} with another sparsification. */
     public LexicalBatch encodeImages(List<Path> files, Sparsification sparsification) throws IOException {
         requireOpen();
-        FloatBuffer pixels =
-                FloatBuffer.allocate(Math.multiplyExact(Math.min(files.size(), TOGETHER), parts.transform.elements()));
         List<LexicalBatch> batches = new ArrayList<>();
-        try (PictureLoader<Path> loader = PictureLoader.ofFiles(files.iterator(), file -> file, parts.transform)) {
-            while (loader.hasNext()) {
-                batches.addAll(batches(take(loader, pixels), sparsification));
+        try (PictureEncoder<Path> encoder =
+                PictureEncoder.ofFiles(this, files.iterator(), file -> file, sparsification)) {
+            while (encoder.hasNext()) {
+                PictureEncoder.Encoded<Path> some = encoder.next();
+                batches.add(some.vectors());
+                for (PictureLoader.Loaded<Path> picture : some.pictures()) {
+                    if (picture.failure() != null) {
+                        throw picture.failure();
+                    }
+                }
             }
             return join(batches);
         } finally {
             batches.forEach(LexicalBatch::close);
         }
-    }
-
-    private static FloatBuffer take(PictureLoader<Path> loader, FloatBuffer into) throws IOException {
-        into.clear();
-        while (into.hasRemaining() && loader.hasNext()) {
-            IOException failure = loader.next(into).failure();
-            if (failure != null) {
-                throw failure;
-            }
-        }
-        return into.flip();
     }
 
     /**
@@ -214,12 +210,37 @@ public final class LexVla implements AutoCloseable {
     }
 
     private List<LexicalBatch> batches(FloatBuffer pixels, Sparsification sparsification) {
-        int together = Math.multiplyExact(BATCH, parts.transform.elements());
+        int together = Math.multiplyExact(batch(), parts.transform.elements());
         List<FloatBuffer> groups = new ArrayList<>();
         for (int from = pixels.position(); from < pixels.limit(); from += together) {
             groups.add(pixels.slice(from, Math.min(together, pixels.limit() - from)));
         }
         return batches(groups, some -> sparse(imageScores(pixels(some)), sparsification));
+    }
+
+    /**
+     * One batch, in this thread.
+     *
+     * @param most pictures that there is room for
+     * @param fill writes whole pictures, as many as it has, from the position on
+     */
+    LexicalBatch encode(int most, Consumer<FloatBuffer> fill, Sparsification sparsification) {
+        return inference(() -> {
+            Tensor pixels = pixels(most, fill);
+            return pixels.size(0) == 0
+                    ? LexicalBatch.of(List.of(), parts.vocabulary, allocator)
+                    : sparse(imageScores(pixels), sparsification);
+        });
+    }
+
+    /** Pictures or texts that go through the towers together. */
+    int batch() {
+        return parts.device.isCpu() ? BATCH : DEVICE_BATCH;
+    }
+
+    /** What runs batches side by side. */
+    Streams streams() {
+        return streams;
     }
 
     /** Encodes pictures, in their order, with the model's own sparsification. */
@@ -271,8 +292,8 @@ public final class LexVla implements AutoCloseable {
     private <T> LexicalBatch encode(List<T> items, Function<List<T>, LexicalBatch> encoder) {
         requireOpen();
         List<List<T>> groups = new ArrayList<>();
-        for (int from = 0; from < items.size(); from += BATCH) {
-            groups.add(items.subList(from, Math.min(items.size(), from + BATCH)));
+        for (int from = 0; from < items.size(); from += batch()) {
+            groups.add(items.subList(from, Math.min(items.size(), from + batch())));
         }
         List<LexicalBatch> batches = batches(groups, encoder);
         try {
@@ -306,7 +327,7 @@ public final class LexVla implements AutoCloseable {
     }
 
     /** Remembers a batch in the model's own memory, to be closed with the model at the latest. */
-    private LexicalBatch lend(LexicalBatch batch) {
+    LexicalBatch lend(LexicalBatch batch) {
         if (ownsAllocator) {
             synchronized (lent) {
                 lent.removeIf(LexicalBatch::isClosed);
@@ -350,15 +371,18 @@ public final class LexVla implements AutoCloseable {
         return pixels(numbers.remaining() / each, buffer -> buffer.put(numbers.duplicate()));
     }
 
-    private Tensor pixels(int pictures, Consumer<FloatBuffer> fill) {
+    /** @param most pictures that there is room for; what is written of them is returned */
+    private Tensor pixels(int most, Consumer<FloatBuffer> fill) {
         int size = parts.transform.crop();
-        Tensor pixels = LibTorch.empty(ScalarType.Float, Device.cpu(), pictures, 3, size, size);
-        if (pictures > 0) {
-            fill.accept(new FloatPointer(pixels.data_ptr_float())
-                    .capacity(pixels.numel())
-                    .asBuffer());
-        }
-        return parts.device.isCpu() ? pixels : pixels.to(LibTorch.device(parts.device), ScalarType.Float);
+        Tensor pixels = LibTorch.empty(ScalarType.Float, Device.cpu(), most, 3, size, size);
+        FloatBuffer numbers = most == 0
+                ? FloatBuffer.allocate(0)
+                : new FloatPointer(pixels.data_ptr_float())
+                        .capacity(pixels.numel())
+                        .asBuffer();
+        fill.accept(numbers);
+        Tensor written = pixels.narrow(0, 0, numbers.position() / parts.transform.elements());
+        return parts.device.isCpu() ? written : written.to(LibTorch.device(parts.device), ScalarType.Float);
     }
 
     /** Prompts of captions, padded, on the model's device. */
@@ -596,7 +620,7 @@ public final class LexVla implements AutoCloseable {
         return parts.config;
     }
 
-    private void requireOpen() {
+    void requireOpen() {
         if (closed) {
             throw new IllegalStateException("this LexVLA model is closed: load it again, or close it later");
         }

@@ -8,10 +8,11 @@ import java.util.Iterator;
 import java.util.NoSuchElementException;
 import java.util.Queue;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
@@ -58,13 +59,61 @@ public final class PictureLoader<T> implements AutoCloseable {
      */
     public record Loaded<T>(T item, IOException failure) {}
 
-    private record Pending<T>(T item, float[] numbers, Future<IOException> result) {}
+    /** A picture that is being read or will be. */
+    final class Pending {
+        private final T item;
+        private final float[] numbers;
+        private final FutureTask<IOException> reading;
+
+        private Pending(T item, float[] numbers) {
+            this.item = item;
+            this.numbers = numbers;
+            this.reading = new FutureTask<>(() -> PictureLoader.this.read(item, numbers));
+        }
+
+        /**
+         * Reads the picture in the caller's thread if no other has begun to, else waits for it; once, in any thread. So a thread that has
+         * nothing else to do until it has the picture does not wait behind pictures that others need later.
+         *
+         * @param out as {@link PictureLoader#next} has it
+         */
+        Loaded<T> finish(FloatBuffer out) {
+            reading.run();
+            return take(out);
+        }
+
+        private Loaded<T> take(FloatBuffer out) {
+            IOException failure = result();
+            if (failure == null) {
+                out.put(numbers);
+            }
+            free.add(numbers);
+            return new Loaded<>(item, failure);
+        }
+
+        private IOException result() {
+            try {
+                return reading.get();
+            } catch (ExecutionException e) {
+                if (e.getCause() instanceof RuntimeException defect) {
+                    throw defect;
+                }
+                throw new IllegalStateException("reading " + item + " failed: " + e.getCause(), e.getCause());
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new CancellationException("interrupted while waiting for " + item);
+            }
+        }
+    }
 
     private final Iterator<? extends T> rest;
     private final Source<? super T> source;
     private final int elements;
     private final ExecutorService readers;
-    private final Queue<Pending<T>> pending = new ArrayDeque<>();
+    private final Queue<Pending> pending = new ArrayDeque<>();
+    /** Room of pictures that have been taken. */
+    private final Queue<float[]> free = new ConcurrentLinkedQueue<>();
+
     private long waited;
     private boolean closed;
 
@@ -91,7 +140,7 @@ public final class PictureLoader<T> implements AutoCloseable {
         });
         try {
             for (int i = 0; i < ahead && rest.hasNext(); i++) {
-                begin(new float[elements]);
+                begin();
             }
         } catch (RuntimeException e) {
             close();
@@ -112,9 +161,11 @@ public final class PictureLoader<T> implements AutoCloseable {
         return of(items, (item, out) -> transform.read(file.apply(item), out), transform);
     }
 
-    private void begin(float[] numbers) {
-        T item = rest.next();
-        pending.add(new Pending<>(item, numbers, readers.submit(() -> read(item, numbers))));
+    private void begin() {
+        float[] used = free.poll();
+        Pending next = new Pending(rest.next(), used == null ? new float[elements] : used);
+        pending.add(next);
+        readers.execute(next.reading);
     }
 
     private IOException read(T item, float[] numbers) {
@@ -146,42 +197,41 @@ public final class PictureLoader<T> implements AutoCloseable {
      * @throws CancellationException  if the thread is interrupted while it waits
      */
     public Loaded<T> next(FloatBuffer out) {
+        requireNext();
+        if (out.remaining() < elements) {
+            throw new IllegalArgumentException(
+                    "a picture has " + elements + " numbers, the buffer has room for " + out.remaining());
+        }
+        long start = System.nanoTime();
+        Loaded<T> loaded;
+        try {
+            loaded = pending.element().take(out);
+        } finally {
+            waited += System.nanoTime() - start;
+        }
+        pending.remove();
+        if (rest.hasNext()) {
+            begin();
+        }
+        return loaded;
+    }
+
+    /** Takes the next picture as it is, perhaps not read yet, for {@link Pending#finish}. Closing does not wait for that. */
+    Pending take() {
+        requireNext();
+        Pending next = pending.remove();
+        if (rest.hasNext()) {
+            begin();
+        }
+        return next;
+    }
+
+    private void requireNext() {
         if (closed) {
             throw new IllegalStateException("this loader of pictures is closed: close it later");
         }
         if (pending.isEmpty()) {
             throw new NoSuchElementException("all pictures have been taken");
-        }
-        if (out.remaining() < elements) {
-            throw new IllegalArgumentException(
-                    "a picture has " + elements + " numbers, the buffer has room for " + out.remaining());
-        }
-        Pending<T> first = pending.element();
-        IOException failure = result(first);
-        if (failure == null) {
-            out.put(first.numbers());
-        }
-        pending.remove();
-        if (rest.hasNext()) {
-            begin(first.numbers());
-        }
-        return new Loaded<>(first.item(), failure);
-    }
-
-    private IOException result(Pending<T> first) {
-        long start = System.nanoTime();
-        try {
-            return first.result().get();
-        } catch (ExecutionException e) {
-            if (e.getCause() instanceof RuntimeException defect) {
-                throw defect;
-            }
-            throw new IllegalStateException("reading " + first.item() + " failed: " + e.getCause(), e.getCause());
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new CancellationException("interrupted while waiting for " + first.item());
-        } finally {
-            waited += System.nanoTime() - start;
         }
     }
 

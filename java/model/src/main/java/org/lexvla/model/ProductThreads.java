@@ -1,5 +1,7 @@
 package org.lexvla.model;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import org.bytedeco.openblas.presets.openblas_nolapack;
 
@@ -12,33 +14,36 @@ import org.bytedeco.openblas.presets.openblas_nolapack;
  * from everything else: {@code OPENBLAS_THREAD_TIMEOUT=10} in the environment makes that 2^10.
  */
 public final class ProductThreads implements AutoCloseable {
-    /** What was asked for last, or what OpenBLAS began with, which it does not tell. */
-    private static int chosen = atFirst(System.getenv(), Runtime.getRuntime().availableProcessors());
+    /** What OpenBLAS began with, which it does not tell. */
+    private static final int AT_FIRST =
+            atFirst(System.getenv(), Runtime.getRuntime().availableProcessors());
+    /** Those that are not closed, the latest at the end: several callers at a time close theirs in any order. */
+    private static final List<ProductThreads> OPEN = new ArrayList<>();
 
-    private final int before;
+    private final int threads;
 
-    private ProductThreads(int before) {
-        this.before = before;
+    private ProductThreads(int threads) {
+        this.threads = threads;
     }
 
     /**
      * @param threads at least 1
-     * @return to be closed, which brings back the number before
+     * @return to be closed, which brings back the number of the latest that is still open, or the first
      */
     public static ProductThreads use(int threads) {
         if (threads < 1) {
             throw new IllegalArgumentException(threads + " threads for matrix products: at least 1");
         }
         synchronized (ProductThreads.class) {
-            ProductThreads now = new ProductThreads(chosen);
-            choose(threads);
+            ProductThreads now = new ProductThreads(threads);
+            OPEN.add(now);
+            again();
             return now;
         }
     }
 
-    private static void choose(int threads) {
-        chosen = threads;
-        openblas_nolapack.blas_set_num_threads(threads);
+    private static int chosen() {
+        return OPEN.isEmpty() ? AT_FIRST : OPEN.get(OPEN.size() - 1).threads;
     }
 
     /** As OpenBLAS reads its environment: the first of these that is set to a number, else one for each core, and no more. */
@@ -61,7 +66,7 @@ public final class ProductThreads implements AutoCloseable {
 
     /** Whether more than one was asked for. */
     static synchronized boolean several() {
-        return chosen > 1;
+        return chosen() > 1;
     }
 
     /** Until {@link #again}, a product has one thread. */
@@ -71,13 +76,15 @@ public final class ProductThreads implements AutoCloseable {
 
     /** Back to the number that was asked for. */
     static synchronized void again() {
-        openblas_nolapack.blas_set_num_threads(chosen);
+        openblas_nolapack.blas_set_num_threads(chosen());
     }
 
     @Override
     public void close() {
         synchronized (ProductThreads.class) {
-            choose(before);
+            if (OPEN.remove(this)) {
+                again();
+            }
         }
     }
 }

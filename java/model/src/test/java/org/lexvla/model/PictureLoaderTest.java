@@ -192,6 +192,51 @@ class PictureLoaderTest {
         loader.close();
     }
 
+    /** The only reader is held by the first picture: who needs the others has them all the same. */
+    @Test
+    void whoTakesAPictureThatNobodyHasBegunReadsItHimself() throws Exception {
+        CountDownLatch held = new CountDownLatch(1);
+        List<Thread> readers = new CopyOnWriteArrayList<>();
+        try (PictureLoader<Integer> loader = numbers(
+                IntStream.range(0, 4).iterator(),
+                (item, to) -> {
+                    readers.add(Thread.currentThread());
+                    if (item == 0) {
+                        try {
+                            held.await();
+                        } catch (InterruptedException e) {
+                            throw new IllegalStateException(e);
+                        }
+                    }
+                    if (item == 2) {
+                        throw new IOException("no picture");
+                    }
+                    write(item, to);
+                },
+                1,
+                2)) {
+            List<PictureLoader<Integer>.Pending> taken = new ArrayList<>();
+            while (loader.hasNext()) {
+                taken.add(loader.take());
+            }
+            while (readers.isEmpty()) {
+                Thread.sleep(1);
+            }
+            FloatBuffer out = FloatBuffer.allocate(3);
+            assertThat(taken.get(1).finish(out)).isEqualTo(new PictureLoader.Loaded<>(1, null));
+            assertThat(taken.get(2).finish(out).failure()).hasMessage("no picture");
+            assertThat(taken.get(3).finish(out)).isEqualTo(new PictureLoader.Loaded<>(3, null));
+            held.countDown();
+            assertThat(taken.get(0).finish(out)).isEqualTo(new PictureLoader.Loaded<>(0, null));
+            assertThat(out.array()).containsExactly(1, 3, 0);
+            assertThat(readers)
+                    .hasSize(4)
+                    .filteredOn(Thread.currentThread()::equals)
+                    .hasSize(3);
+            assertThatExceptionOfType(NoSuchElementException.class).isThrownBy(loader::take);
+        }
+    }
+
     @Test
     void aTakerThatIsInterruptedStopsWaiting() {
         CountDownLatch never = new CountDownLatch(1);

@@ -25,6 +25,20 @@ class ProductThreadsTest {
         assertThatThrownBy(() -> ProductThreads.use(0)).hasMessage("0 threads for matrix products: at least 1");
     }
 
+    /** As of two encoders at the same time. */
+    @Test
+    void severalMayBeClosedInAnyOrder() {
+        ProductThreads all = ProductThreads.use(4);
+        ProductThreads one = ProductThreads.use(1);
+        ProductThreads other = ProductThreads.use(1);
+        one.close();
+        one.close();
+        assertThat(ProductThreads.count()).isEqualTo(1);
+        other.close();
+        assertThat(ProductThreads.count()).isEqualTo(4);
+        all.close();
+    }
+
     @Test
     void theNumberAtFirstIsThatOfTheEnvironment() {
         assertThat(ProductThreads.atFirst(Map.of(), 6)).isEqualTo(6);

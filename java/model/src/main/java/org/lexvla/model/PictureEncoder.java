@@ -112,7 +112,7 @@ public final class PictureEncoder<T> implements AutoCloseable {
      *
      * @throws NoSuchElementException if there is none
      * @throws IllegalStateException  if this or the model is closed, or reading met an error such as a lack of memory
-     * @throws CancellationException  if the thread is interrupted while it waits for a picture
+     * @throws CancellationException  if the thread is interrupted while it reads a batch itself: that is so on a GPU, and for a single one
      */
     public Encoded<T> next() {
         if (closed) {

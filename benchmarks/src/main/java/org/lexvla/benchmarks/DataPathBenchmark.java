@@ -82,6 +82,10 @@ public class DataPathBenchmark implements Accounted {
     @Param("demo")
     public String vision;
 
+    /** As {@code OPENBLAS_NUM_THREADS}: what the products of {@code bareByBatch} get. Large towers are faster with all cores, the demo's with 1. */
+    @Param("1")
+    public int openblas;
+
     private BufferAllocator allocator;
     private LexVla model;
     private Sparsification how;
@@ -95,6 +99,7 @@ public class DataPathBenchmark implements Accounted {
     /** Loads the model, makes the pictures ready, and proves that both ways give the same vectors. */
     @Setup(Level.Trial)
     public void setUp() throws IOException {
+        OpenBlas.require(openblas);
         allocator = new RootAllocator();
         if (vision.equals("demo")) {
             ofDemo(Path.of(demo));

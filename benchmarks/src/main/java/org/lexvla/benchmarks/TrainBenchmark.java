@@ -110,10 +110,7 @@ public class TrainBenchmark implements Accounted {
     @Param("17149")
     public int vocabulary;
 
-    /**
-     * Threads that OpenBLAS multiplies LibTorch's matrices with: as {@code OPENBLAS_NUM_THREADS} says, which it reads when it is loaded. Its
-     * own choice, all, makes small steps several times slower; the launcher says 1.
-     */
+    /** As {@code OPENBLAS_NUM_THREADS}. */
     @Param("1")
     public int openblas;
 
@@ -135,11 +132,7 @@ public class TrainBenchmark implements Accounted {
     /** Makes towers and inputs, proves the head on the tokens they give, and compares loss and gradients of both sides. */
     @Setup(Level.Trial)
     public void setUp() {
-        String blas = System.getenv("OPENBLAS_NUM_THREADS");
-        if (!String.valueOf(openblas).equals(blas)) {
-            throw new IllegalArgumentException("openblas is " + openblas + ", but OPENBLAS_NUM_THREADS is "
-                    + (blas == null ? "not set" : blas) + ": set both alike");
-        }
+        OpenBlas.require(openblas);
         torch.manual_seed(1);
         int[] v = numbers(vision);
         int[] t = numbers(text);

@@ -43,14 +43,14 @@ void activate_normalize_forward(
     const lexvla_exec *exec, const float *scores, int64_t rows, int64_t words, float *activations, float *norms) {
   const Call call(*exec);
   if (call.only_asked() || rows == 0) return;
-  call.launch("activate_normalize_forward", forward_kernel, grid_of(rows), kThreads, 0, scores, rows, words, activations, norms);
+  call.launch("forward_kernel", forward_kernel, grid_of(rows), kThreads, 0, scores, rows, words, activations, norms);
 }
 
 void activate_normalize_backward(const lexvla_exec *exec, const float *grad_activations, const float *scores, const float *norms,
     int64_t rows, int64_t words, float *grad_scores) {
   const Call call(*exec);
   if (call.only_asked() || rows == 0) return;
-  call.launch("activate_normalize_backward", backward_kernel, grid_of(rows), kThreads, 0, grad_activations, scores, norms, rows, words,
+  call.launch("backward_kernel", backward_kernel, grid_of(rows), kThreads, 0, grad_activations, scores, norms, rows, words,
       grad_scores);
 }
 

@@ -38,7 +38,11 @@ class Call {
   cudaStream_t stream() const { return stream_; }
   int32_t device() const { return device_; }
 
-  /** Puts a kernel on the stream; fails with its name if it cannot be. Dynamic shared memory above 48 KiB is asked for here. */
+  /**
+   * Puts a kernel on the stream; fails with its name if it cannot be. Dynamic shared memory above 48 KiB is asked for here.
+   *
+   * @param name of the kernel in the code, not of the operation, which the entry point puts before it
+   */
   template <class... Parameters, class... Arguments>
   void launch(const char *name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Arguments... arguments) const {
     launch_clusters(name, kernel, 1, grid, block, shared, arguments...);

@@ -156,14 +156,14 @@ __global__ void __launch_bounds__(sm80::kThreads, 1) matrix_kernel(Csr a, const 
   }
 }
 
-void multiply(const char *name, const Call &call, Ways ways, const Csr &a, int64_t a_rows, const Csr &b, int64_t b_rows, int64_t words,
-    float *products) {
+void multiply(const Call &call, Ways ways, const Csr &a, int64_t a_rows, const Csr &b, int64_t b_rows, int64_t words, float *products) {
   if (a_rows == 0 || b_rows == 0) return;
   if (words * 4 <= attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, call.device())) {
-    call.launch(name, dense_kernel, grid_of(a_rows * blocks_of(b_rows, kRowsPerBlock)), kThreads, static_cast<size_t>(words) * 4, ways, a,
-        a_rows, b, b_rows, words, products);
+    call.launch("dense_kernel", dense_kernel, grid_of(a_rows * blocks_of(b_rows, kRowsPerBlock)), kThreads, static_cast<size_t>(words) * 4, ways,
+        a, a_rows, b, b_rows, words, products);
   } else {
-    call.launch(name, walk_kernel, grid_of(blocks_of(a_rows * b_rows, kThreads)), kThreads, 0, ways, a, a_rows, b, b_rows, words, products);
+    call.launch("walk_kernel", walk_kernel, grid_of(blocks_of(a_rows * b_rows, kThreads)), kThreads, 0, ways, a, a_rows, b, b_rows, words,
+        products);
   }
 }
 
@@ -176,12 +176,12 @@ void csr_dot(const lexvla_exec *exec, const int32_t *a_offsets, const int32_t *a
   const Call call(*exec, {ways.choice ? a_rows * width * 4 : 0, ways.choice ? b_rows * width * 4 : 0});
   if (call.only_asked()) return;
   const Csr a{a_offsets, a_ids, a_weights, 0}, b{b_offsets, b_ids, b_weights, 0};
-  multiply("csr_dot", call, ways, a, a_rows, b, b_rows, words, products);
+  multiply(call, ways, a, a_rows, b, b_rows, words, products);
   if (!ways.choice) return;
   float *const dense_a = call.array<float>(0), *const dense_b = call.array<float>(1);
-  call.launch("csr_dot, a", lay_out_kernel, grid_of(a_rows), kThreads, 0, a, a_rows, b, b_rows, words, width, dense_a);
-  call.launch("csr_dot, b", lay_out_kernel, grid_of(b_rows), kThreads, 0, b, b_rows, b, b_rows, words, width, dense_b);
-  call.launch("csr_dot, matrices", matrix_kernel, grid_of(blocks_of(a_rows, sm80::kWords) * blocks_of(b_rows, sm80::kRows)), sm80::kThreads,
+  call.launch("lay_out_kernel", lay_out_kernel, grid_of(a_rows), kThreads, 0, a, a_rows, b, b_rows, words, width, dense_a);
+  call.launch("lay_out_kernel", lay_out_kernel, grid_of(b_rows), kThreads, 0, b, b_rows, b, b_rows, words, width, dense_b);
+  call.launch("matrix_kernel", matrix_kernel, grid_of(blocks_of(a_rows, sm80::kWords) * blocks_of(b_rows, sm80::kRows)), sm80::kThreads,
       sm80::kSharedBytes, a, dense_a, a_rows, b, dense_b, b_rows, words, width, products);
 }
 
@@ -191,8 +191,8 @@ void csr_top_k(const lexvla_exec *exec, const int32_t *query_ids, const float *q
   const Call call(*exec, {rows * 4, keys_for(rows, k) * 8});
   if (call.only_asked()) return;
   float *const scores = call.array<float>(0);
-  multiply("csr_top_k, scores", call, Ways{false}, Csr{nullptr, query_ids, query_weights, query_size}, 1, Csr{offsets, ids, weights, 0}, rows, words, scores);
-  choose_hits(call, "csr_top_k, hits", scores, 1, rows, k, call.array<uint64_t>(1), hit_rows, hit_scores, hits);
+  multiply(call, Ways{false}, Csr{nullptr, query_ids, query_weights, query_size}, 1, Csr{offsets, ids, weights, 0}, rows, words, scores);
+  choose_hits(call, scores, 1, rows, k, call.array<uint64_t>(1), hit_rows, hit_scores, hits);
 }
 
 }  // namespace lexvla::cuda

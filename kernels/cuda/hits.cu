@@ -64,9 +64,10 @@ __global__ void __launch_bounds__(kThreads) hits_kernel(const float *scores, int
 
 }  // namespace
 
-void choose_hits(const Call &call, const char *name, const float *scores, int64_t queries, int64_t rows, int64_t k, uint64_t *keys,
-    int32_t *hit_rows, float *hit_scores, int64_t *hits) {
-  call.launch(name, hits_kernel, grid_of(queries), kThreads, 0, scores, queries, rows, k, keys_for(rows, k), keys, hit_rows, hit_scores, hits);
+void choose_hits(const Call &call, const float *scores, int64_t queries, int64_t rows, int64_t k, uint64_t *keys, int32_t *hit_rows,
+    float *hit_scores, int64_t *hits) {
+  call.launch("hits_kernel", hits_kernel, grid_of(queries), kThreads, 0, scores, queries, rows, k, keys_for(rows, k), keys, hit_rows,
+      hit_scores, hits);
 }
 
 }  // namespace lexvla::cuda

@@ -21,8 +21,8 @@ inline int64_t keys_for(int64_t rows, int64_t k) {
  * @param keys   space, [queries, keys_for(rows, k)]
  * @param hit_rows,hit_scores,hits as in lexvla_index_search
  */
-void choose_hits(const Call &call, const char *name, const float *scores, int64_t queries, int64_t rows, int64_t k, uint64_t *keys,
-    int32_t *hit_rows, float *hit_scores, int64_t *hits);
+void choose_hits(const Call &call, const float *scores, int64_t queries, int64_t rows, int64_t k, uint64_t *keys, int32_t *hit_rows,
+    float *hit_scores, int64_t *hits);
 
 }  // namespace lexvla::cuda
 

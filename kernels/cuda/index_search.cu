@@ -155,15 +155,14 @@ void index_search(const lexvla_exec *exec, const void *, int64_t, const int32_t 
         call.array<int32_t>(1), call.array<Listed>(2), pass * words};
     require(cudaMemsetAsync(q.starts, 0, static_cast<size_t>(words + 1) * 4, call.stream()), "cudaMemsetAsync");
     require(cudaMemsetAsync(q.filled, 0, static_cast<size_t>(words) * 4, call.stream()), "cudaMemsetAsync");
-    call.launch("index_search, count", count_kernel, grid_of(q.count), kThreads, 0, q);
-    call.launch("index_search, lists' starts", scan_kernel, dim3(1), kScanThreads, 0, q);
-    call.launch("index_search, lists", fill_kernel, grid_of(q.count), kThreads, 0, q);
+    call.launch("count_kernel", count_kernel, grid_of(q.count), kThreads, 0, q);
+    call.launch("scan_kernel", scan_kernel, dim3(1), kScanThreads, 0, q);
+    call.launch("fill_kernel", fill_kernel, grid_of(q.count), kThreads, 0, q);
     if (rows > 0) {
-      call.launch("index_search, scores", scan_rows_kernel, grid_of(blocks_of(rows, kRowsTogether)), kThreads, 0,
+      call.launch("scan_rows_kernel", scan_rows_kernel, grid_of(blocks_of(rows, kRowsTogether)), kThreads, 0,
           Matrix{offsets, ids, weights, rows}, q, scores, work);
     }
-    choose_hits(call, "index_search, hits", scores, q.count, rows, k, call.array<uint64_t>(4), hit_rows + first * k, hit_scores + first * k,
-        hits + first);
+    choose_hits(call, scores, q.count, rows, k, call.array<uint64_t>(4), hit_rows + first * k, hit_scores + first * k, hits + first);
   }
 }
 

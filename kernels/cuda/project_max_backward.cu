@@ -469,11 +469,11 @@ void launch_codebook(const Call &call, const float *grad_scores, const int32_t *
   const int64_t brought = 2 * count * kBroughtBytes<T>;
   if (count >= kLeastBrought && rows_are_aligned(tokens, width) && width % kColumns == 0 &&
       brought <= attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, call.device())) {
-    call.launch("project_max_backward, codebook", brought_codebook_kernel<T>,
+    call.launch("brought_codebook_kernel", brought_codebook_kernel<T>,
         grid_of(blocks_of(width, kBroughtColumns) * blocks_of(words, kBroughtWords)), kBroughtThreads, static_cast<size_t>(brought),
         grad_scores, winners, tokens, images, count, width, words, grad_codebook, add);
   } else {
-    call.launch("project_max_backward, codebook", codebook_kernel<T>, grid_of(blocks_of(width, kSlice) * blocks_of(words, kRows)), kThreads,
+    call.launch("codebook_kernel", codebook_kernel<T>, grid_of(blocks_of(width, kSlice) * blocks_of(words, kRows)), kThreads,
         0, grad_scores, winners, tokens, images, count, width, words, grad_codebook, add);
   }
 }
@@ -484,17 +484,17 @@ void launch_tokens(const Call &call, int of_block, const float *grad_scores, con
   int32_t *const starts = call.array<int32_t>(0);
   if (of_block > 0) {
     Won *const won = call.array<Won>(1);
-    call.launch("project_max_backward, lists", rank_kernel, grid_of(images * blocks_of(words, kStretch)), kStretch, 0, grad_scores, winners,
+    call.launch("rank_kernel", rank_kernel, grid_of(images * blocks_of(words, kStretch)), kStretch, 0, grad_scores, winners,
         images, count, words, kWarps / of_block * kQuads, won, starts);
-    call.launch("project_max_backward, tokens", brought_tokens_kernel<T>,
+    call.launch("brought_tokens_kernel", brought_tokens_kernel<T>,
         grid_of(blocks_of(width, kCodeBytes / sizeof(T)) * blocks_of(images, of_block)), kBroughtThreads,
         static_cast<size_t>(brought_tokens_bytes<T>(of_block, count)), won, starts, codebook, images, count, width, words, of_block,
         grad_tokens);
     return;
   }
   int32_t *const listed = call.array<int32_t>(1);
-  call.launch("project_max_backward, lists", list_kernel, grid_of(images), kSortThreads, 0, winners, images, count, words, starts, listed);
-  call.launch("project_max_backward, tokens", tokens_kernel<T>, grid_of(blocks_of(width, kSlice) * blocks_of(images * count, kRows)), kThreads,
+  call.launch("list_kernel", list_kernel, grid_of(images), kSortThreads, 0, winners, images, count, words, starts, listed);
+  call.launch("tokens_kernel", tokens_kernel<T>, grid_of(blocks_of(width, kSlice) * blocks_of(images * count, kRows)), kThreads,
       0, grad_scores, starts, listed, codebook, images, count, width, words, grad_tokens);
 }
 
@@ -504,7 +504,7 @@ void filter_winners(const lexvla_exec *exec, const float *grad_scores, const int
     int32_t *filtered) {
   const Call call(*exec);
   if (call.only_asked() || images == 0) return;
-  call.launch("filter_winners", filter_kernel, grid_of(images), kThreads, 0, grad_scores, winners, images, words, share, filtered);
+  call.launch("filter_kernel", filter_kernel, grid_of(images), kThreads, 0, grad_scores, winners, images, words, share, filtered);
 }
 
 void project_max_backward(const lexvla_exec *exec, int32_t type, const float *grad_scores, const int32_t *winners, const void *tokens,

@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kTileThreads, 2) forward_kernel(const T *token
 template <class T>
 void launch(const Call &call, const void *tokens, const uint8_t *mask, const void *codebook, int64_t images, int64_t count, int64_t width,
     int64_t words, float *scores, int32_t *winners) {
-  call.launch("project_max_forward", forward_kernel<T>, grid_of(images * blocks_of(words, kTileWords)), kTileThreads, 0,
+  call.launch("forward_kernel", forward_kernel<T>, grid_of(images * blocks_of(words, kTileWords)), kTileThreads, 0,
       static_cast<const T *>(tokens), mask, static_cast<const T *>(codebook), images, count, width, words, scores, winners);
 }
 

@@ -263,7 +263,7 @@ void launch(const Call &call, const Plan &plan, const void *tokens, const void *
       kThreads, S::kSharedBytes, tensor_map<T>(codebook, p.words, p.width, kWords),
       tensor_map<T>(tokens, p.images * p.count, p.width, S::kBoxRows), p, static_cast<int>(plan.works()));
   if (plan.shared_tiles() > 0) {
-    call.launch("sm90_project_max, join", join_kernel<extra>,
+    call.launch("join_kernel", join_kernel<extra>,
         dim3(static_cast<unsigned>(plan.shared_tiles() * kCluster * (S::kTileRows / 8))), kMultiplying, 0, p);
   }
 }
@@ -285,7 +285,7 @@ void sm90_project_max(const Call &call, const Plan &plan, int32_t type, const vo
       launch<T, 0>(call, plan, tokens, codebook, problem, clusters);
     }
   });
-  call.launch("sm90_project_max, unpack", unpack_kernel, grid_of(blocks_of(images * words, 256)), 256, 0, keys, images * words, scores,
+  call.launch("unpack_kernel", unpack_kernel, grid_of(blocks_of(images * words, 256)), 256, 0, keys, images * words, scores,
       winners);
 }
 

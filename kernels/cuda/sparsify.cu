@@ -113,26 +113,26 @@ void require_countable(int64_t rows, int64_t most) {
 template <class Source>
 void by_threshold(const Call &call, const Source &source, int64_t rows, float threshold, int64_t capacity, int32_t *offsets, int32_t *ids,
     float *weights) {
-  call.launch("sparsify_threshold, count", count_kernel<Source>, grid_of(rows), kThreads, 0, source, rows, threshold, offsets);
-  call.launch("sparsify_threshold, offsets", scan_kernel, dim3(1), kScanThreads, 0, rows, offsets);
+  call.launch("count_kernel", count_kernel<Source>, grid_of(rows), kThreads, 0, source, rows, threshold, offsets);
+  call.launch("scan_kernel", scan_kernel, dim3(1), kScanThreads, 0, rows, offsets);
   if (ids == nullptr || rows == 0) return;
-  call.launch("sparsify_threshold, entries", threshold_kernel<Source>, grid_of(rows), kThreads, 0, source, rows, threshold,
+  call.launch("threshold_kernel", threshold_kernel<Source>, grid_of(rows), kThreads, 0, source, rows, threshold,
       Entries{capacity, offsets, ids, weights});
 }
 
 template <class Source>
 void by_rank(const Call &call, const Source &source, int64_t rows, int64_t k, int64_t capacity, RowCut *cuts, int32_t *offsets, int32_t *ids,
     float *weights) {
-  call.launch("sparsify_top_k, cuts", cut_kernel<Source>, grid_of(rows), kThreads, 0, source, rows, smaller(k, source.words), cuts, offsets);
-  call.launch("sparsify_top_k, offsets", scan_kernel, dim3(1), kScanThreads, 0, rows, offsets);
+  call.launch("cut_kernel", cut_kernel<Source>, grid_of(rows), kThreads, 0, source, rows, smaller(k, source.words), cuts, offsets);
+  call.launch("scan_kernel", scan_kernel, dim3(1), kScanThreads, 0, rows, offsets);
   if (ids == nullptr || rows == 0) return;
-  call.launch("sparsify_top_k, entries", top_k_kernel<Source>, grid_of(rows), kThreads, 0, source, rows, cuts,
+  call.launch("top_k_kernel", top_k_kernel<Source>, grid_of(rows), kThreads, 0, source, rows, cuts,
       Entries{capacity, offsets, ids, weights});
 }
 
 /** The scores as a source; their scales are computed into `inverses`. */
 Scores activated(const Call &call, const float *scores, int64_t rows, int64_t words, double *inverses) {
-  if (rows > 0) call.launch("activate_sparsify, norms", scale_kernel, grid_of(rows), kThreads, 0, scores, rows, words, inverses);
+  if (rows > 0) call.launch("scale_kernel", scale_kernel, grid_of(rows), kThreads, 0, scores, rows, words, inverses);
   return {scores, inverses, words};
 }
 

@@ -34,7 +34,7 @@ void token_activations(const lexvla_exec *exec, int32_t type, const void *tokens
   const dim3 grid = grid_of(blocks_of(count, kTileTokens) * blocks_of(words, kTileWords));
   with_type(type, [&](auto element) {
     using T = decltype(element);
-    call.launch("token_activations", scores_kernel<T>, grid, kTileThreads, 0, static_cast<const T *>(tokens),
+    call.launch("scores_kernel", scores_kernel<T>, grid, kTileThreads, 0, static_cast<const T *>(tokens),
         static_cast<const T *>(codebook), count, width, words, activations);
   });
   activate_normalize_forward(exec, activations, count, words, activations, norms);

@@ -84,7 +84,6 @@ public final class Kernels {
         int kernelType = kernelType("packedCodebookBytes: type is " + type, type);
         long[] bytes = new long[1];
         NativeCall.run(
-                "packedCodebookBytes",
                 Device.cpu(),
                 threads,
                 exec -> kernels.lexvla_packed_codebook_bytes(exec, kernelType, width, words, bytes));
@@ -154,7 +153,6 @@ public final class Kernels {
         int kernelType = kernelType("screenCodebookBytes: type is " + type, type);
         long[] bytes = new long[1];
         NativeCall.run(
-                "screenCodebookBytes",
                 Device.cpu(),
                 threads,
                 exec -> kernels.lexvla_screen_codebook_bytes(exec, kernelType, width, words, bytes));
@@ -543,7 +541,7 @@ public final class Kernels {
         }
 
         void run(NativeCall call) {
-            NativeCall.run(operation, first.device(), threads, call);
+            NativeCall.run(first.device(), threads, call);
         }
     }
 }

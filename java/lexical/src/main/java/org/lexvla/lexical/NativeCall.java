@@ -22,7 +22,7 @@ interface NativeCall {
      * @throws UnsupportedOperationException the device, or the operation on it, is not in this build or machine
      * @throws IllegalStateException         the CUDA runtime reported an error
      */
-    static void run(String operation, Device device, int threads, NativeCall call) {
+    static void run(Device device, int threads, NativeCall call) {
         lexvla_exec exec = new lexvla_exec();
         int status;
         try {
@@ -35,7 +35,7 @@ interface NativeCall {
             exec.deallocate();
         }
         if (status != kernels.LEXVLA_OK) {
-            throw failure(operation, status, kernels.lexvla_last_error().getString());
+            throw failure(status, kernels.lexvla_last_error().getString());
         }
     }
 
@@ -61,13 +61,13 @@ interface NativeCall {
         return call.on(exec);
     }
 
-    private static RuntimeException failure(String operation, int status, String message) {
-        String text = operation + ": " + message;
+    /** The message begins with the operation, as the library calls it. */
+    private static RuntimeException failure(int status, String message) {
         return switch (status) {
-            case kernels.LEXVLA_INVALID_ARGUMENT, kernels.LEXVLA_CAPACITY -> new IllegalArgumentException(text);
-            case kernels.LEXVLA_OUT_OF_MEMORY -> throw new OutOfMemoryError(text);
-            case kernels.LEXVLA_UNSUPPORTED -> new UnsupportedOperationException(text);
-            default -> new IllegalStateException(text + " (status " + status + ")");
+            case kernels.LEXVLA_INVALID_ARGUMENT, kernels.LEXVLA_CAPACITY -> new IllegalArgumentException(message);
+            case kernels.LEXVLA_OUT_OF_MEMORY -> throw new OutOfMemoryError(message);
+            case kernels.LEXVLA_UNSUPPORTED -> new UnsupportedOperationException(message);
+            default -> new IllegalStateException(message + " (status " + status + ")");
         };
     }
 

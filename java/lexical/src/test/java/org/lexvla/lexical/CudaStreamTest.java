@@ -44,9 +44,9 @@ class CudaStreamTest {
                     steps.add("took " + bytes);
                     return 4096;
                 },
-                () -> NativeCall.run("kernel", Device.cuda(1), 0, kernel));
-        CudaStream.on(16, () -> NativeCall.run("kernel", Device.cuda(1), 0, kernel));
-        NativeCall.run("kernel", Device.cpu(), 0, kernel);
+                () -> NativeCall.run(Device.cuda(1), 0, kernel));
+        CudaStream.on(16, () -> NativeCall.run(Device.cuda(1), 0, kernel));
+        NativeCall.run(Device.cpu(), 0, kernel);
         assertThat(steps)
                 .containsExactly(
                         "asked on 16 of device 1",
@@ -63,7 +63,7 @@ class CudaStreamTest {
                 bytes -> {
                     throw new AssertionError(bytes + " bytes asked for");
                 },
-                () -> NativeCall.run("kernel", Device.cuda(0), 0, exec -> kernels.LEXVLA_OK));
+                () -> NativeCall.run(Device.cuda(0), 0, exec -> kernels.LEXVLA_OK));
     }
 
     @Test

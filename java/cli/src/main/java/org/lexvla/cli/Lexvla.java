@@ -8,15 +8,21 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.NoSuchFileException;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import org.jline.utils.Signals;
+import org.lexvla.training.StopSignal;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.UnmatchedArgumentException;
 
-/** The commands of {@code ./lexvla}. Exit codes: 0 done, 1 failed, 2 wrong use. */
+/**
+ * The commands of {@code ./lexvla}. Exit codes: 0 done, 1 failed or stopped before its end, 2 wrong use; 128 and the number of the signal
+ * where one ended the process: 143 for SIGTERM, 130 for Ctrl-C.
+ */
 @Command(
         name = "lexvla",
         description = "Pictures and texts as sparse vectors over words.",
@@ -46,22 +52,51 @@ public final class Lexvla {
     /** On newer JDKs it tells at every start which instructions it uses. Held here: loggers that nobody holds forget their level. */
     private static final Logger LUCENE = Logger.getLogger("org.apache.lucene");
 
+    /** 128 and the number of the signal, as the JVM itself does. */
+    private static final int INTERRUPTED = 130;
+
+    /** Null while the process may end at any moment. */
+    private StopSignal stop;
+
     private Lexvla() {}
 
-    /** Runs one command and exits. */
+    /** Runs one command and exits. A second Ctrl-C does not wait for what the first one lets the command finish. */
     public static void main(String[] arguments) {
+        AtomicBoolean told = new AtomicBoolean();
+        Signals.register("INT", () -> {
+            if (told.getAndSet(true)) {
+                Runtime.getRuntime().halt(INTERRUPTED);
+            }
+            System.exit(INTERRUPTED);
+        });
         System.exit(run(arguments));
     }
 
     /** Runs one command, as {@link #main} does, and returns its exit code. */
     public static int run(String... arguments) {
         LUCENE.setLevel(Level.SEVERE);
-        return new CommandLine(new Lexvla())
-                .setExecutionExceptionHandler(Lexvla::fail)
-                .setParameterExceptionHandler(Lexvla::refuse)
-                .setCaseInsensitiveEnumValuesAllowed(true)
-                .setUsageHelpAutoWidth(true)
-                .execute(arguments);
+        Lexvla lexvla = new Lexvla();
+        try {
+            return new CommandLine(lexvla)
+                    .setExecutionExceptionHandler(Lexvla::fail)
+                    .setParameterExceptionHandler(Lexvla::refuse)
+                    .setCaseInsensitiveEnumValuesAllowed(true)
+                    .setUsageHelpAutoWidth(true)
+                    .execute(arguments);
+        } finally {
+            if (lexvla.stop != null) {
+                lexvla.stop.close();
+            }
+        }
+    }
+
+    /**
+     * From here on a process that is told to end (SIGTERM, Ctrl-C) stays until this command is over and has said what became of it.
+     *
+     * @param said tells the user so
+     */
+    void endWithCommand(Runnable said) {
+        stop = StopSignal.ofTheJvm(said);
     }
 
     /** What was wrong, and how the command is called: the whole help would push the one line that matters off the screen. */

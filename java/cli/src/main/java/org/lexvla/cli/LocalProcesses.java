@@ -9,14 +9,17 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.lexvla.training.StopSignal;
 
 /**
  * Runs a command in several processes on this machine, which find each other as those that {@code torchrun} starts do. When one of them
- * ends badly the others are ended, too; when this process is told to end it tells them, and waits.
+ * ends badly the others are ended, too; when this process is told to end it tells them, and waits until they have finished their step.
  */
 final class LocalProcesses {
     /** For what the others still have to say. */
     private static final long GRACE_SECONDS = 10;
+
+    private static final long LOOK_MILLIS = 100;
 
     private LocalProcesses() {}
 
@@ -32,19 +35,14 @@ final class LocalProcesses {
             port = free.getLocalPort();
         }
         List<Process> processes = new ArrayList<>();
-        Thread end = new Thread(() -> end(processes), "lexvla-processes");
-        Runtime.getRuntime().addShutdownHook(end);
-        try {
-            for (int rank = 0; rank < count; rank++) {
-                processes.add(start(rank, count, port, arguments));
-            }
-            await(processes);
-        } finally {
-            end(processes);
+        try (StopSignal stop = StopSignal.ofTheJvm()) {
             try {
-                Runtime.getRuntime().removeShutdownHook(end);
-            } catch (IllegalStateException e) {
-                // This process is ending, and the hook with it.
+                for (int rank = 0; rank < count; rank++) {
+                    processes.add(start(rank, count, port, arguments));
+                }
+                await(processes, stop);
+            } finally {
+                end(processes);
             }
         }
     }
@@ -70,18 +68,22 @@ final class LocalProcesses {
         return builder.start();
     }
 
-    private static void await(List<Process> processes) throws InterruptedException {
-        while (processes.stream().anyMatch(Process::isAlive)) {
+    private static void await(List<Process> processes, StopSignal stop) throws InterruptedException {
+        boolean told = false;
+        boolean running = true;
+        while (running) {
+            running = false;
+            if (stop.requested() && !told) {
+                told = true;
+                processes.forEach(Process::destroy);
+            }
             for (int rank = 0; rank < processes.size(); rank++) {
                 Process process = processes.get(rank);
-                if (process.waitFor(100, TimeUnit.MILLISECONDS) && process.exitValue() != 0) {
+                if (!process.waitFor(LOOK_MILLIS, TimeUnit.MILLISECONDS)) {
+                    running = true;
+                } else if (process.exitValue() != 0 && !stop.requested()) {
                     throw failed(rank, processes);
                 }
-            }
-        }
-        for (int rank = 0; rank < processes.size(); rank++) {
-            if (processes.get(rank).exitValue() != 0) {
-                throw failed(rank, processes);
             }
         }
     }

@@ -3,6 +3,7 @@ package org.lexvla.cli;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.concurrent.atomic.AtomicBoolean;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
@@ -16,8 +17,8 @@ public final class Progress implements AutoCloseable {
     /** Two bars would write over each other: of work side by side on a terminal, the first to start shows. */
     private static final AtomicBoolean BAR_SHOWN = new AtomicBoolean();
 
-    /** Whether standard error is a terminal is known to the launcher; Java cannot ask. */
-    private static final boolean TERMINAL = Boolean.getBoolean("lexvla.terminal");
+    /** Columns of the terminal that standard error is, which the launcher knows; 0: it is none. */
+    private static final int TERMINAL = Integer.getInteger("lexvla.terminal", 0);
 
     private final String task;
     private final String unit;
@@ -41,13 +42,16 @@ public final class Progress implements AutoCloseable {
 
     static Progress start(String task, String unit, long total) {
         ProgressBar bar = null;
-        if (TERMINAL && BAR_SHOWN.compareAndSet(false, true)) {
+        if (TERMINAL > 0 && BAR_SHOWN.compareAndSet(false, true)) {
             bar = new ProgressBarBuilder()
                     .setTaskName(task)
                     .setUnit(" " + unit, 1)
                     .setInitialMax(total)
                     .setStyle(ProgressBarStyle.ASCII)
                     .setUpdateIntervalMillis(250)
+                    // The library's own choice opens a terminal, and with it Ctrl-C would end the JVM without its
+                    // hooks.
+                    .setConsumer(new ConsoleProgressBarConsumer(System.err, TERMINAL - 1))
                     .showSpeed()
                     .build();
         }
@@ -66,7 +70,7 @@ public final class Progress implements AutoCloseable {
             first = done;
             firstAt = now;
         }
-        if (!TERMINAL && now - lastLine >= BETWEEN_LINES.toNanos()) {
+        if (TERMINAL == 0 && now - lastLine >= BETWEEN_LINES.toNanos()) {
             lastLine = now;
             double seconds = (now - start) / 1e9;
             System.err.printf(

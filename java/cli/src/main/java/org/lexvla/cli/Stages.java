@@ -31,7 +31,7 @@ final class Stages {
     /**
      * Runs a command.
      *
-     * @throws IllegalStateException if it fails; it has said why
+     * @throws IllegalStateException if it fails or is stopped; it has said why
      */
     void command(String... arguments) {
         List<String> shown = new ArrayList<>();
@@ -41,7 +41,7 @@ final class Stages {
         say("./lexvla %s", String.join(" ", shown));
         int code = Lexvla.run(arguments);
         if (code != 0) {
-            throw new IllegalStateException("'" + arguments[0] + "' failed with exit code " + code + ", see above");
+            throw new IllegalStateException("'" + arguments[0] + "' ended with exit code " + code + ", see above");
         }
     }
 

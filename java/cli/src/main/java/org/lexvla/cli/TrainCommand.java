@@ -24,6 +24,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
 
 /** Trains a model on captioned pictures. */
@@ -44,6 +45,8 @@ import picocli.CommandLine.Spec;
         })
 final class TrainCommand implements Callable<Integer> {
     private static final String PROCESSES = "--processes";
+    /** Exit code of a run that has steps left. */
+    private static final int STOPPED = 1;
 
     @Option(
             names = "--data",
@@ -101,6 +104,9 @@ final class TrainCommand implements Callable<Integer> {
 
     @Spec
     private CommandSpec spec;
+
+    @ParentCommand
+    private Lexvla lexvla;
 
     @Mixin
     private ConfigOptions config;
@@ -161,19 +167,22 @@ final class TrainCommand implements Callable<Integer> {
         long start = System.nanoTime();
         int steps = settings.stepsOver(pairs.size());
         try (LexVla trained = begin(from, settings, pairs, together)) {
-            if (!together.isFirst()) {
-                train(trained, pairs, settings, from, together, report -> {});
-                return 0;
-            }
             int done;
+            if (!together.isFirst()) {
+                lexvla.endWithCommand(() -> {});
+                done = train(trained, pairs, settings, from, together, report -> {});
+                return done == steps ? 0 : STOPPED;
+            }
             try (Progress progress = console.progress("train", "steps", steps)) {
+                lexvla.endWithCommand(() -> progress.line("Told to end: " + out
+                        + " finishes its step and writes a checkpoint (Ctrl-C once more ends at once)"));
                 try (RunWatch watch = new RunWatch(trained, settings, out, heldOut, progress)) {
                     done = train(trained, pairs, settings, from, together, watch);
                     last = watch.last();
                 }
             }
             report(pairs, from == null ? 0 : from.step(), done, steps, (System.nanoTime() - start) / 1e9);
-            return 0;
+            return done == steps ? 0 : STOPPED;
         }
     }
 

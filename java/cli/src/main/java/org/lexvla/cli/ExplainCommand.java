@@ -95,7 +95,9 @@ final class ExplainCommand implements Callable<Integer> {
                 names = "--word",
                 paramLabel = "WORD",
                 description =
-                        "Show where the picture is about this word of the vocabulary, without the language model.")
+                        "Show where the picture is about this word of the vocabulary, without the language model: by the"
+                                + " word's own vector in the text codebook, whose scores are small. Says too how much the word"
+                                + " weighs in the picture, which is what 'search --words WORD=1' goes by.")
         private String word;
     }
 
@@ -192,22 +194,34 @@ final class ExplainCommand implements Callable<Integer> {
             float[] heat = found.heat(text);
             int frames = framed != null ? framed : Math.max(1, heat.length / 20);
             List<WeightedWord> shares = whole.explain(text, words);
-            String title = String.format(Locale.ROOT, "“%s”: %.4f", asked, whole.dot(text));
+            float score = whole.dot(text);
+            String title = String.format(Locale.ROOT, "“%s”: %.4f", asked, score);
+            String split = "The score of picture and text, split by the words they share.";
+            String by = "";
+            if (query.word != null) {
+                float weight = whole.weight(asked);
+                title = String.format(Locale.ROOT, "“%s”: weight %.4f, score %.4f", asked, weight, score);
+                split = String.format(
+                        Locale.ROOT,
+                        "The weight is that of the word in the picture, which 'search --words %s=1' goes by. The score is that of"
+                                + " picture and the word's vector in the text codebook, which the map goes by, split by the"
+                                + " words they share.",
+                        asked);
+                by = " by its vector in the text codebook, as in the map";
+                console.line("“%s” weighs %.4f in the picture, as in 'search --words %s=1'", asked, weight, asked);
+                result.put("weight", weight);
+            }
+            boolean apart = shares.isEmpty();
             sheet.add(ExplanationSheet.Panel.of(
                     title,
-                    (shares.isEmpty() ? "no word shared with the picture; " : "") + scale(heat, frames),
+                    (apart ? "no word shared with the picture; " : "") + scale(heat, frames),
                     HeatMap.over(square, heat, seen.columns(), frames, 1)));
-            lists.add(new ExplainPage.Listed(
-                    title,
-                    shares.isEmpty()
-                            ? "Picture and text share no word."
-                            : "The score of picture and text, split by the words they share.",
-                    shares));
+            lists.add(new ExplainPage.Listed(title, apart ? "It shares no word with the picture." : split, shares));
             console.line(
-                    "“%s” scores %.4f: %s",
-                    asked, whole.dot(text), shares.isEmpty() ? "it shares no word with the picture" : text(shares));
+                    "“%s” scores %.4f%s: %s",
+                    asked, score, by, apart ? "it shares no word with the picture" : text(shares));
             result.put("query", asked);
-            result.put("score", whole.dot(text));
+            result.put("score", score);
             result.put("shares", shares);
             result.put("heat", heat);
         }

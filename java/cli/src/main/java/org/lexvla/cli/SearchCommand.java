@@ -59,7 +59,7 @@ final class SearchCommand implements Callable<Integer> {
                 hideParamSyntax = true,
                 description =
                         "Words of the vocabulary and their weights, such as fox=1,snow=0.5; every piece that is spelled"
-                                + " so is meant. Needs no model.")
+                                + " so is meant. A picture scores its own weights of them times these. Needs no model.")
         private Map<String, Float> words;
     }
 

@@ -14,12 +14,15 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
+import java.util.regex.Pattern;
 import javax.imageio.ImageIO;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.lexvla.cli.demo.Html;
 import org.lexvla.lexical.Device;
 import org.lexvla.lexical.Sparsification;
 import org.lexvla.lexical.Vocabulary;
@@ -321,6 +324,42 @@ class ModelCommandsTest {
         assertThat(skipped).singleElement().asString().contains("broken.png");
     }
 
+    private static void explainSaysWhatAWordScoresInASearch(String index, String word) throws Exception {
+        JsonNode best = lexvla("search", "--index", index, "--words", word + "=1", "--json")
+                .json()
+                .get("hits")
+                .get(0);
+        List<String> explain = List.of(
+                "explain",
+                "--model",
+                run,
+                "--image",
+                directory.resolve("data").resolve(best.get("id").asText()).toString(),
+                "--word",
+                word,
+                "--out",
+                directory.resolve("word.html").toString());
+        TinyRun.Said said = lexvla(explain.toArray(String[]::new));
+        double weight = best.get("score").asDouble();
+        assertThat(said.out())
+                .contains(String.format(
+                        Locale.ROOT,
+                        "“%s” weighs %.4f in the picture, as in 'search --words %s=1'",
+                        word,
+                        weight,
+                        word))
+                .containsPattern("“" + Pattern.quote(word) + "” scores 0\\.\\d{4} by its vector in the text codebook");
+        assertThat(directory.resolve("word.html"))
+                .content()
+                .contains(String.format(Locale.ROOT, "“%s”: weight %.4f, score ", Html.escape(word), weight));
+        List<String> json = new ArrayList<>(explain);
+        json.set(json.size() - 1, directory.resolve("word.png").toString());
+        json.add("--json");
+        JsonNode both = lexvla(json.toArray(String[]::new)).json();
+        assertThat(both.get("weight").asDouble()).isCloseTo(weight, within(1e-6));
+        assertThat(both.get("score")).isNotEqualTo(both.get("weight"));
+    }
+
     @Test
     void bothEnginesFindTheSameForTextsPicturesAndWords() throws Exception {
         String exact = directory.resolve("exact.index").toString();
@@ -358,6 +397,7 @@ class ModelCommandsTest {
                 assertThat(found.get(1).get(0).get("id").asText()).isEqualTo("images/00003.png");
             }
         }
+        explainSaysWhatAWordScoresInASearch(exact, words.word(0));
         assertFails(
                 "give both with --engine opensearch",
                 "index",

@@ -103,6 +103,21 @@ public final class LexicalVector {
     }
 
     /**
+     * The weight of a word: the sum over the pieces of its spelling, which is the dot product with a vector of this word alone, each
+     * piece with weight 1.
+     *
+     * @throws IllegalArgumentException if no entry of the vocabulary is shown as this word, naming the nearest words
+     */
+    public float weight(String word) {
+        double sum = 0;
+        for (int id : vocabulary.requireWord(word)) {
+            int entry = Arrays.binarySearch(ids, id);
+            sum += entry < 0 ? 0 : weights[entry];
+        }
+        return (float) sum;
+    }
+
+    /**
      * The dot product, accumulated in double.
      *
      * @throws IllegalArgumentException if the other vector has another vocabulary

@@ -33,6 +33,17 @@ class LexicalVectorTest {
     }
 
     @Test
+    void theWeightOfAWordIsThatOfAllItsPieces() {
+        LexicalVector vector = LexicalVector.of(WORDS, new int[] {0, 1, 2}, new float[] {0.25f, 0.2f, 0.5f});
+        assertThat(vector.weight("fox")).isEqualTo(0.75f);
+        assertThat(vector.weight("snow")).isEqualTo(0.2f);
+        assertThat(vector.weight("boat")).isZero();
+        assertThatThrownBy(() -> vector.weight("fix"))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("\"fix\" is not among the 4 words of the vocabulary, the nearest are fox");
+    }
+
+    @Test
     void longOnesAreCutShortForPeople() {
         Vocabulary many = ArrowTest.vocabulary(11);
         int[] ids = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};

@@ -91,6 +91,9 @@ final class PictureApi {
             OpenPictures.Open picture = open(fields);
             Map<String, Object> answer = new LinkedHashMap<>();
             answer.put("heat", picture.found().heat(vector));
+            if (word != null) {
+                answer.put("weight", picture.whole().weight(word));
+            }
             answer.put("score", vector.dot(picture.whole()));
             answer.put("shares", vector.explain(picture.whole(), SHARES));
             return Answer.json(answer);

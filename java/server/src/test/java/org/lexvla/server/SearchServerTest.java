@@ -348,9 +348,14 @@ class SearchServerTest {
         assertThat(text.get("heat")).hasSize(16);
         assertThat(text.get("score").asDouble()).isEqualTo(words.get("score").asDouble());
         String word = words.get("words").get(0).get("word").asText();
-        assertThat(answer("/api/heat", "{\"id\": \"pictures/4.png\", \"word\": \"" + word + "\"}")
-                        .get("heat"))
-                .hasSize(16);
+        JsonNode single = answer("/api/heat", "{\"id\": \"pictures/4.png\", \"word\": \"" + word + "\"}");
+        assertThat(single.get("heat")).hasSize(16);
+        // What a query of this word by hand scores, which is not what the word's vector does.
+        JsonNode byHand =
+                answer("/api/picture", "{\"id\": \"pictures/4.png\", \"query\": {\"words\": {\"" + word + "\": 1}}}");
+        assertThat(single.get("weight")).isEqualTo(byHand.get("score"));
+        assertThat(single.get("score")).isNotEqualTo(single.get("weight"));
+        assertThat(text.has("weight")).isFalse();
     }
 
     @Test

@@ -143,10 +143,13 @@ export class PictureView {
       }
       this.#heat = answer.heat;
       const said = what.text ?? what.word;
+      // The vector of a single word scores little, however much the word weighs.
+      const who = what.text ? `“${said}”`
+        : `“${said}” weighs ${answer.weight ? shown(answer.weight) : 'nothing'} here; its vector in the text codebook`;
       const shares = answer.shares.slice(0, 4).map(({word, weight}) => `${word} ${shown(weight)}`).join(' + ');
       $('found').textContent = answer.shares.length
-        ? `“${said}” scores ${shown(answer.score)} here: ${shares}${answer.shares.length > 4 ? ' + …' : ''}`
-        : `“${said}” shares no word with this picture; what stands out is only the least unlike.`;
+        ? `${who} scores ${shown(answer.score)}: ${shares}${answer.shares.length > 4 ? ' + …' : ''}`
+        : `${who} shares no word with this picture; what stands out is only the least unlike.`;
       this.#draw();
     });
   }

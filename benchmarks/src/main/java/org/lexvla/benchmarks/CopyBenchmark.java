@@ -1,6 +1,5 @@
 package org.lexvla.benchmarks;
 
-import java.util.concurrent.TimeUnit;
 import org.apache.arrow.memory.ArrowBuf;
 import org.apache.arrow.memory.BufferAllocator;
 import org.bytedeco.javacpp.Pointer;
@@ -14,16 +13,10 @@ import org.lexvla.lexical.Device;
 import org.lexvla.model.DeviceCopies;
 import org.lexvla.model.PinnedMemory;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
@@ -32,16 +25,10 @@ import org.openjdk.jmh.annotations.Warmup;
  * several batches that are computed on, each copied while the one before is computed on, or one step after the other. On the CPU
  * nothing is copied, so there it measures nothing.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MILLISECONDS)
 @Warmup(iterations = 1, time = 2)
 @Measurement(iterations = 5, time = 2)
-@Fork(
-        value = 1,
-        jvmArgsAppend = {"--add-opens=java.base/java.nio=ALL-UNNAMED", "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0"})
 @SuppressWarnings("try") // scopes and guards are there to be closed, not used
-public class CopyBenchmark implements Accounted {
+public class CopyBenchmark extends TimedBenchmark {
     private static final int BATCHES = 8;
 
     /** Where to copy to: cuda, or cpu to try the benchmark. */

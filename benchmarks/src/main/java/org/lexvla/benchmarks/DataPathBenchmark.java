@@ -14,7 +14,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import java.util.zip.DataFormatException;
 import java.util.zip.Inflater;
@@ -34,16 +33,10 @@ import org.lexvla.model.LexVla;
 import org.lexvla.model.PictureEncoder;
 import org.lexvla.model.PictureLoader;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
@@ -55,16 +48,10 @@ import org.openjdk.jmh.annotations.Warmup;
  * <p>On a CPU decoding and model share the cores, so the best that {@code files} can reach of {@code bare} is
  * {@code bare / (bare + decoding)}, with {@code decoding} on all cores too.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MILLISECONDS)
 @Warmup(iterations = 2, time = 2)
 @Measurement(iterations = 5, time = 2)
-@Fork(
-        value = 1,
-        jvmArgsAppend = {"--add-opens=java.base/java.nio=ALL-UNNAMED", "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0"})
 @SuppressWarnings("try") // the scope is there to be closed, not used
-public class DataPathBenchmark implements Accounted {
+public class DataPathBenchmark extends TimedBenchmark {
     private static final int PATCH = 14;
     private static final int SIDE = 224;
     /** As many as {@link LexVla} takes through the towers together; more it would share out. */

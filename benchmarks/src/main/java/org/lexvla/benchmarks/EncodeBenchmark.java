@@ -1,6 +1,5 @@
 package org.lexvla.benchmarks;
 
-import java.util.concurrent.TimeUnit;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
@@ -18,16 +17,10 @@ import org.lexvla.model.LexicalHead;
 import org.lexvla.model.Llama;
 import org.lexvla.model.LlamaConfig;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
@@ -39,16 +32,10 @@ import org.openjdk.jmh.annotations.Warmup;
  * more than most machines that run this hold; the language model has its layout and the size of the parameter {@code text}. Towers
  * are float32, as the adapter's tokens are; the sparse vectors end on the host.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MILLISECONDS)
 @Warmup(iterations = 1, time = 2)
 @Measurement(iterations = 5, time = 2)
-@Fork(
-        value = 1,
-        jvmArgsAppend = {"--add-opens=java.base/java.nio=ALL-UNNAMED", "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0"})
 @SuppressWarnings("try") // scopes and guards are there to be closed, not used
-public class EncodeBenchmark implements Accounted {
+public class EncodeBenchmark extends TimedBenchmark {
     private static final int PATCH = 14;
     /** Tokens of a prompt: the paper's sentence around a caption. */
     private static final int PROMPT = 64;

@@ -1,7 +1,6 @@
 package org.lexvla.benchmarks;
 
 import java.util.Locale;
-import java.util.concurrent.TimeUnit;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -12,16 +11,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.lexvla.model.LexicalHead;
 import org.lexvla.model.PackedCodebook;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
@@ -34,16 +27,10 @@ import org.openjdk.jmh.annotations.Warmup;
  *
  * <p>Random data, both in one process with the same threads. The answer is proved before anything is timed.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MILLISECONDS)
 @Warmup(iterations = 1, time = 2)
 @Measurement(iterations = 5, time = 2)
-@Fork(
-        value = 1,
-        jvmArgsAppend = {"--add-opens=java.base/java.nio=ALL-UNNAMED", "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0"})
 @SuppressWarnings("try") // scopes and guards are there to be closed, not used
-public class HeadBenchmark implements Accounted {
+public class HeadBenchmark extends TimedBenchmark {
     /** Where to compute: cpu or cuda. */
     @Param("cpu")
     public String device;

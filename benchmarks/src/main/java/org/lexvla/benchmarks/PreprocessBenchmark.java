@@ -12,7 +12,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
-import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
@@ -33,16 +32,10 @@ import org.bytedeco.pytorch.kBicubic;
 import org.lexvla.model.ImageTransform;
 import org.lexvla.model.PictureLoader;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
@@ -50,16 +43,10 @@ import org.openjdk.jmh.annotations.Warmup;
  * From JPEG files to what the visual encoder takes, and the part of it that is ours, from decoded pixels on, against LibTorch's own
  * antialiased bicubic. Every method makes {@code pictures} pictures; those without "two" in their name with one thread.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MILLISECONDS)
 @Warmup(iterations = 3, time = 2)
 @Measurement(iterations = 5, time = 2)
-@Fork(
-        value = 1,
-        jvmArgsAppend = {"--add-opens=java.base/java.nio=ALL-UNNAMED", "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0"})
 @SuppressWarnings("try") // scopes and guards are there to be closed, not used
-public class PreprocessBenchmark implements Accounted {
+public class PreprocessBenchmark extends TimedBenchmark {
     /**
      * Two passes, each rounded to a grey level, the first of them then weighed with numbers whose absolute values add up to 1.25 at
      * most; and the fixed point of the weights.

@@ -4,7 +4,6 @@ import java.util.Arrays;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.concurrent.TimeUnit;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
@@ -17,16 +16,10 @@ import org.lexvla.lexical.LexicalVector;
 import org.lexvla.lexical.Sparsification;
 import org.lexvla.model.LexicalHead;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
@@ -38,16 +31,10 @@ import org.openjdk.jmh.annotations.Warmup;
  * <p>The scores are skewed so that at the threshold 1/√V about as many words are kept as the paper keeps, 6 %; the share is
  * among the facts of the results.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MILLISECONDS)
 @Warmup(iterations = 2, time = 1)
 @Measurement(iterations = 5, time = 1)
-@Fork(
-        value = 1,
-        jvmArgsAppend = {"--add-opens=java.base/java.nio=ALL-UNNAMED", "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0"})
 @SuppressWarnings("try") // scopes and guards are there to be closed, not used
-public class SparsifyBenchmark implements Accounted {
+public class SparsifyBenchmark extends TimedBenchmark {
     /** Mean active words of the paper's final model at the paper's vocabulary, SPEC §5. */
     private static final double TOP_SHARE = 1081.0 / 17149;
 

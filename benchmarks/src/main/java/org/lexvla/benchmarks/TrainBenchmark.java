@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.concurrent.TimeUnit;
 import java.util.function.BinaryOperator;
 import java.util.random.RandomGenerator;
 import javax.imageio.ImageIO;
@@ -42,16 +41,10 @@ import org.lexvla.model.PackedCodebook;
 import org.lexvla.training.InfoNce;
 import org.lexvla.training.OverusePenalty;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
@@ -63,16 +56,10 @@ import org.openjdk.jmh.annotations.Warmup;
  * <p>The learning rate is 0, so that every step of either side computes the same. Decoding goes on in the background of a step and is
  * not part of it; {@link #facts} says what it would take one thread, besides where the time of a step goes.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MILLISECONDS)
 @Warmup(iterations = 1, time = 5)
 @Measurement(iterations = 5, time = 5)
-@Fork(
-        value = 1,
-        jvmArgsAppend = {"--add-opens=java.base/java.nio=ALL-UNNAMED", "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0"})
 @SuppressWarnings("try") // scopes and guards are there to be closed, not used
-public class TrainBenchmark implements Accounted {
+public class TrainBenchmark extends TimedBenchmark {
     private static final int PATCH = 14;
     private static final int TOKENIZER = 2000;
     /** Sides of the pictures that img2dataset stores. */

@@ -262,11 +262,11 @@ final class ExplainCommand implements Callable<Integer> {
             high = Math.max(high, score);
         }
         if (!(high > low)) {
-            return String.format(Locale.ROOT, "every patch scores %.3f", high);
+            return String.format(Locale.ROOT, "every patch scores %.2g", high);
         }
         String framed =
                 frames == 0 ? "" : frames == 1 ? "; the highest is framed" : "; the " + frames + " highest are framed";
-        return String.format(Locale.ROOT, "patch scores: %.3f grey, %.3f in full colour%s", low, high, framed);
+        return String.format(Locale.ROOT, "patch scores: %.2g grey, %.2g in full colour%s", low, high, framed);
     }
 
     private static String text(List<WeightedWord> words) {

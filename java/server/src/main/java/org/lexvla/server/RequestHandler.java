@@ -50,11 +50,21 @@ final class RequestHandler extends Handler.Abstract.NonBlocking {
             guard.require(request);
             answer = answer(request);
         } catch (RuntimeException e) {
-            answer = CompletableFuture.failedFuture(e);
+            answer = refuse(request, response, e);
         }
         answer.whenComplete((found, failure) ->
                 write(request, response, failure == null ? found : failed(response, failure), callback));
         return true;
+    }
+
+    /** What is refused by its head is read to its end first: a client that is cut off while it sends never reads the answer. */
+    private static CompletableFuture<Answer> refuse(Request request, Response response, RuntimeException refusal) {
+        return BodyReader.read(request, MAX_JSON, JSON_MILLIS).handle((body, failure) -> {
+            if (failure != null) {
+                response.getHeaders().put(HttpHeader.CONNECTION, "close");
+            }
+            throw refusal;
+        });
     }
 
     private CompletableFuture<Answer> answer(Request request) {

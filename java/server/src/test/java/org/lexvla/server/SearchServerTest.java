@@ -30,6 +30,7 @@ import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.regex.Pattern;
 import javax.imageio.ImageIO;
 import org.apache.lucene.search.IndexSearcher;
 import org.junit.jupiter.api.AfterAll;
@@ -513,6 +514,32 @@ class SearchServerTest {
             // A reset is an end too.
         }
         return answer.toString(StandardCharsets.ISO_8859_1);
+    }
+
+    /** A body that comes after its head, as many clients send it: the connection lives on, and takes the next request. */
+    @Test
+    void whatIsRefusedByItsHeadIsReadToItsEnd() throws Exception {
+        URI address = world.server.address();
+        try (Socket socket = new Socket(address.getHost(), address.getPort())) {
+            socket.setSoTimeout(20_000);
+            OutputStream out = socket.getOutputStream();
+            for (String start : List.of("POST /api/about", "POST /nowhere", "PUT /api/search", "DELETE /")) {
+                out.write((start + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n")
+                        .getBytes(StandardCharsets.ISO_8859_1));
+                out.flush();
+                Thread.sleep(100);
+                out.write("{}".getBytes(StandardCharsets.ISO_8859_1));
+                out.flush();
+            }
+            out.write("GET /api/about HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                    .getBytes(StandardCharsets.ISO_8859_1));
+            out.flush();
+            assertThat(Pattern.compile("HTTP/1\\.1 (\\d+)")
+                            .matcher(drained(socket))
+                            .results()
+                            .map(status -> status.group(1)))
+                    .containsExactly("405", "404", "405", "405", "200");
+        }
     }
 
     @Test

@@ -214,7 +214,8 @@ final class ExplainCommand implements Callable<Integer> {
             boolean apart = shares.isEmpty();
             sheet.add(ExplanationSheet.Panel.of(
                     title,
-                    (apart ? "no word shared with the picture; " : "") + scale(heat, frames),
+                    // One line, which has no room for the frames as well.
+                    apart ? "no word shared; " + scale(heat, 0) : scale(heat, frames),
                     HeatMap.over(square, heat, seen.columns(), frames, 1)));
             lists.add(new ExplainPage.Listed(title, apart ? "It shares no word with the picture." : split, shares));
             console.line(

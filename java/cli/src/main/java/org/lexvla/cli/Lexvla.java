@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.NoSuchFileException;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.logging.Level;
@@ -108,6 +109,10 @@ public final class Lexvla {
         UnmatchedArgumentException.printSuggestions(wrong, out);
         out.print(command.getHelp().fullSynopsis());
         out.println("./" + name + " --help says more.");
+        // Of a line that cannot be parsed nothing is matched.
+        if (List.of(arguments).contains("--json")) {
+            System.out.println(Console.toJson(Map.of("error", wrong.getMessage())));
+        }
         return command.getCommandSpec().exitCodeOnInvalidInput();
     }
 

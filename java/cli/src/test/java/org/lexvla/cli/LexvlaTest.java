@@ -2,6 +2,7 @@ package org.lexvla.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.NoSuchFileException;
@@ -45,5 +46,14 @@ class LexvlaTest {
         assertThat(Count.of(773, "picture")).isEqualTo("773 pictures");
         assertThat(Count.of(1, "class", "classes")).isEqualTo("1 class");
         assertThat(Count.of(2, "class", "classes")).isEqualTo("2 classes");
+    }
+
+    @Test
+    void aScriptIsToldOfWrongUseInJson() throws IOException {
+        TinyRun.Said said = TinyRun.lexvla("search", "--json", "--words", "boat=1");
+        assertThat(said.code()).isEqualTo(2);
+        assertThat(new ObjectMapper().readTree(said.out()).get("error").asText())
+                .contains("--index");
+        assertThat(TinyRun.lexvla("search", "--words", "boat=1").out()).isEmpty();
     }
 }

@@ -26,8 +26,8 @@ import org.lexvla.lexical.Sparsification;
  * }
  * }</pre>
  *
- * <p>On a CPU, reading and model want the same cores. A batch whose pictures nobody has read yet reads them itself, so that whichever is
- * behind gets the core; readers beside the model are there for disks that are slow.
+ * <p>On a CPU, reading and model want the same cores. A batch beside others whose pictures nobody has read yet reads them itself, so that
+ * whichever is behind gets the core; readers beside the model are there for disks that are slow.
  *
  * <p>For one taker at a time, to be closed before the model.
  *
@@ -86,20 +86,27 @@ public final class PictureEncoder<T> implements AutoCloseable {
             while (some.size() < model.batch() && loader.hasNext()) {
                 some.add(loader.take());
             }
-            return () -> encode(some);
+            Thread taker = Thread.currentThread();
+            return () -> encode(some, taker);
         }
     }
 
-    private Encoded<T> encode(List<PictureLoader<T>.Pending> some) {
+    private Encoded<T> encode(List<PictureLoader<T>.Pending> some, Thread taker) {
         List<PictureLoader.Loaded<T>> pictures = new ArrayList<>();
-        LexicalBatch vectors = model.encode(some.size(), pixels -> read(some, pixels, pictures), sparsification);
+        LexicalBatch vectors =
+                model.encode(some.size(), pixels -> pictures.addAll(read(some, taker, pixels)), sparsification);
         return new Encoded<>(pictures, vectors);
     }
 
-    private void read(List<PictureLoader<T>.Pending> some, FloatBuffer pixels, List<PictureLoader.Loaded<T>> pictures) {
+    /** The taker's own thread waits only: an interrupt that reaches a reader would pass for a bad picture. */
+    private List<PictureLoader.Loaded<T>> read(List<PictureLoader<T>.Pending> some, Thread taker, FloatBuffer pixels) {
+        boolean waits = Thread.currentThread() == taker;
         long start = System.nanoTime();
-        some.forEach(picture -> pictures.add(picture.finish(pixels)));
+        List<PictureLoader.Loaded<T>> pictures = some.stream()
+                .map(picture -> waits ? picture.await(pixels) : picture.finish(pixels))
+                .toList();
         waited.add(System.nanoTime() - start);
+        return pictures;
     }
 
     /** Whether there is another batch. */
@@ -112,7 +119,7 @@ public final class PictureEncoder<T> implements AutoCloseable {
      *
      * @throws NoSuchElementException if there is none
      * @throws IllegalStateException  if this or the model is closed, or reading met an error such as a lack of memory
-     * @throws CancellationException  if the thread is interrupted while it reads a batch itself: that is so on a GPU, and for a single one
+     * @throws CancellationException  if the thread is interrupted while it waits for pictures itself: that is so on a GPU, and for a single batch
      */
     public Encoded<T> next() {
         if (closed) {

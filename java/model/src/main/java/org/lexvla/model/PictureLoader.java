@@ -79,10 +79,11 @@ public final class PictureLoader<T> implements AutoCloseable {
          */
         Loaded<T> finish(FloatBuffer out) {
             reading.run();
-            return take(out);
+            return await(out);
         }
 
-        private Loaded<T> take(FloatBuffer out) {
+        /** As {@link #finish}, and only waits. */
+        Loaded<T> await(FloatBuffer out) {
             IOException failure = result();
             if (failure == null) {
                 out.put(numbers);
@@ -205,7 +206,7 @@ public final class PictureLoader<T> implements AutoCloseable {
         long start = System.nanoTime();
         Loaded<T> loaded;
         try {
-            loaded = pending.element().take(out);
+            loaded = pending.element().await(out);
         } finally {
             waited += System.nanoTime() - start;
         }

@@ -229,6 +229,7 @@ class PageTest {
         browser.click("#list .bar");
         browser.until(
                 "document.querySelector('#found').textContent.startsWith('“' + document.querySelector('#list b').textContent)");
+        browser.picture(LOOKS.resolve("word.png"));
 
         // By keyboard: from the middle one to the right, chosen, and back.
         browser.evaluate("document.querySelector('#grid').focus()");

@@ -45,7 +45,7 @@ import org.lexvla.lexical.Vocabulary;
  * while another encodes is not safe.
  */
 public final class LexVla implements AutoCloseable {
-    /** Pictures or texts that go through the towers together on a CPU: more leave its caches and are slower. */
+    /** Pictures or texts that go through the towers together on a CPU, where more are slower. */
     private static final int BATCH = 16;
     /** The same on a device of its own. */
     private static final int DEVICE_BATCH = 32;
